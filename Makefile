@@ -1,0 +1,47 @@
+# The words a person types; the work is done by Meson, Ninja and the scripts in tools/.
+#
+# Each word first sees to the Debian packages it needs (tools/setup.sh). WERROR=1 makes warnings
+# errors and stays on in the build directory until `make clean`. PREFIX and DESTDIR are honoured
+# by install. JOBS limits the compilers that run at once.
+
+.DEFAULT_GOAL := all
+.NOTPARALLEL:
+.PHONY: all demo test lint format asan tsan bench install clean help
+
+export WERROR PREFIX DESTDIR JOBS
+
+all: ## build everything into build/
+	@tools/build.sh build
+
+demo: all ## start a rack, publish a real file, read it back, check every promise
+	@tools/demo.sh build
+
+test: all ## run every test
+	@tools/test_report.py build
+
+lint: ## formatting, house rules, public header, Arm cross-compile, warnings
+	@tools/lint.sh build
+
+format: ## rewrite the C files with clang-format
+	@tools/setup.sh lint
+	@tools/c_files.sh | xargs -0 clang-format -i
+
+asan: ## run every test under the address and undefined-behaviour sanitizers
+	@tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	@tools/test_report.py build-asan --slow 10
+
+tsan: ## run every test under the thread sanitizer
+	@tools/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false
+	@tools/test_report.py build-tsan --slow 10
+
+bench: all ## measure publish and consume against the limits of this machine
+	@tools/bench.sh build
+
+install: ## install below PREFIX (default /usr/local), under DESTDIR if set
+	@tools/build.sh build install
+
+clean: ## remove the build directories
+	rm -rf build build-asan build-tsan
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -1,0 +1,55 @@
+#!/bin/bash
+# Configures a build directory once and builds it: tools/build.sh DIR [install] [meson options].
+# WERROR=1, PREFIX, DESTDIR and JOBS come from the environment.
+set -eu
+cd "$(dirname "$0")/.."
+root=$(pwd -P)
+
+dir=$1
+shift
+target=
+if [ "${1:-}" = install ]; then
+    target=install
+    shift
+fi
+tools/setup.sh build
+
+# The distribution's own meson: another one first in PATH may lack its Python modules.
+meson=meson
+[ -x /usr/bin/meson ] && meson=/usr/bin/meson
+ninja=ninja
+[ -x /usr/bin/ninja ] && ninja=/usr/bin/ninja
+
+options=("$@")
+[ "${WERROR:-}" = 1 ] && options+=(-Dwerror=true)
+[ -n "${PREFIX:-}" ] && options+=("-Dprefix=$PREFIX")
+
+# A directory that an interrupted set-up left, or that was configured for a tree elsewhere (the
+# whole checkout was copied), would build the wrong thing or nothing.
+if [ -d "$dir/meson-private" ]; then
+    if ! [ -f "$dir/build.ninja" ] ||
+        ! grep -qF "\"source\": \"$root\"" "$dir/meson-info/meson-info.json"; then
+        rm -rf "$dir"
+    fi
+fi
+
+stamp=$dir/configured-with
+if ! [ -f "$dir/build.ninja" ]; then
+    rm -f "$stamp"
+    $meson setup "$dir" ${options[@]+"${options[@]}"}
+    printf '%s\n' ${options[@]+"${options[@]}"} >"$stamp"
+else
+    new=()
+    for option in ${options[@]+"${options[@]}"}; do
+        grep -qxF -e "$option" "$stamp" 2>/dev/null || new+=("$option")
+    done
+    if [ ${#new[@]} -gt 0 ]; then
+        $meson configure "$dir" "${new[@]}"
+        printf '%s\n' "${new[@]}" >>"$stamp"
+    fi
+fi
+
+$ninja -C "$dir" ${JOBS:+-j "$JOBS"}
+if [ -n "$target" ]; then
+    $meson install -C "$dir" --no-rebuild
+fi
