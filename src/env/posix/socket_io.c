@@ -1,0 +1,136 @@
+/* Using sockets: watching, receiving, sending, closing. */
+#include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "env/posix/socket.h"
+
+/* What close discards of unread bytes at most, in pieces: more than both buffers together. */
+#define DISCARD_BYTES  (1u << 20)
+#define DISCARD_PIECES 32
+
+void env_socket_watch(struct env_socket *socket, bool readable, bool writable, env_ready_fn *fn,
+                      void *arg)
+{
+    ASSERT(fn || (!readable && !writable));
+    socket->source.fn = fn;
+    socket->source.arg = arg;
+    posix_source_watch(&socket->source, readable, writable);
+}
+
+static ssize_t io_result(ssize_t result)
+{
+    if (result >= 0)
+        return result;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? ENV_WOULD_BLOCK : ENV_FAILED;
+}
+
+ssize_t env_recv(struct env_socket *socket, const struct iovec *iov, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)iov,
+                             .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
+    ssize_t got;
+    do {
+        got = recvmsg(socket->source.fd, &message, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    return io_result(got);
+}
+
+ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, bool more)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)iov,
+                             .msg_iovlen = (size_t)(count < IOV_MAX ? count : IOV_MAX)};
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket->source.fd, &message, flags);
+    } while (sent < 0 && errno == EINTR);
+    return io_result(sent);
+}
+
+/* sendfile has no MSG_NOSIGNAL: the signal is held back and, if it came, taken. */
+static ssize_t sendfile_without_signal(int to, int from, uint64_t offset, size_t bytes)
+{
+    sigset_t pipe_signal, before;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    off_t position = (off_t)offset;
+    ssize_t sent;
+    do {
+        sent = sendfile(to, from, &position, bytes);
+    } while (sent < 0 && errno == EINTR);
+    int failed = sent < 0 ? errno : 0;
+    if (failed == EPIPE)
+        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = failed;
+    return sent;
+}
+
+ssize_t env_sendfile(struct env_socket *socket, struct env_map *map, uint64_t offset, size_t bytes)
+{
+    ASSERT(offset <= env_map_bytes(map) && bytes <= env_map_bytes(map) - offset);
+    if (!env_map_can_sendfile(map))
+        return ENV_FAILED;
+    if (bytes == 0)
+        return 0;
+    /*
+     * Within one host the receiver's queue holds the very pages of the mapping, acknowledged but
+     * unread: what counts as delivered could still be overwritten. So here a copy is sent.
+     */
+    if (socket->local_peer) {
+        struct iovec iov = {.iov_base = env_map_base(map) + offset, .iov_len = bytes};
+        return env_send(socket, &iov, 1, false);
+    }
+    ssize_t sent = sendfile_without_signal(socket->source.fd, posix_map_fd(map), offset, bytes);
+    return sent == 0 ? ENV_FAILED : io_result(sent); /* 0: the file was cut off under us */
+}
+
+uint64_t env_unacked_bytes(struct env_socket *socket)
+{
+    int bytes = 0;
+    if (ioctl(socket->source.fd, SIOCOUTQ, &bytes) != 0 || bytes < 0)
+        return 0;
+    return (uint64_t)bytes;
+}
+
+static void socket_close(struct env_socket *socket)
+{
+    if (socket->spare_fd >= 0)
+        close(socket->spare_fd);
+    posix_source_close(&socket->source);
+}
+
+void env_close(struct env_socket *socket)
+{
+    if (!socket)
+        return;
+    /*
+     * Closing with unread bytes resets the connection, and the peer may then lose what was sent
+     * to it last: so they are discarded first.
+     */
+    shutdown(socket->source.fd, SHUT_WR);
+    for (int i = 0; i < DISCARD_PIECES; i++)
+        if (recv(socket->source.fd, NULL, DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0)
+            break;
+    socket_close(socket);
+}
+
+void env_reset(struct env_socket *socket)
+{
+    if (!socket)
+        return;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    socket_close(socket);
+}
