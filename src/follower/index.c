@@ -1,0 +1,277 @@
+/*
+ * How it works: the index of a topic is a chain through the GOI. Beside every GOI slot stands a
+ * cell with the distance to the topic's next DATA entry; the entries themselves are read from the
+ * GOI again. Every 64th batch is sampled, so that a search for an offset begins nearby. When a
+ * slot is taken by a later lap, its topic's oldest moves on.
+ *
+ * Whether the payload still stands is a matter of its segment's generation. It is noted when the
+ * entry is followed: the segment cannot have been retired by then, because this node's published
+ * `needed` is not above the entry (edge R5).
+ */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "follower/state.h"
+
+int index_init(struct follower *f)
+{
+    f->cells = calloc(f->region->areas.goi_entries, sizeof *f->cells);
+    f->topics = calloc(f->region->geometry.topics, sizeof *f->topics);
+    f->segments = calloc(f->region->areas.segments, sizeof *f->segments);
+    if (!f->cells || !f->topics || !f->segments)
+        return EMB_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < f->region->geometry.topics; i++) {
+        f->topics[i].oldest = f->topics[i].newest = NO_POSITION;
+        ring_init(&f->topics[i].samples, sizeof(struct index_sample));
+    }
+    for (uint32_t lane = 0; lane <= LANE_MAX; lane++)
+        f->lane_segment[lane] = UINT32_MAX;
+    return EMB_OK;
+}
+
+void index_free(struct follower *f)
+{
+    for (uint32_t i = 0; f->topics && i < f->region->geometry.topics; i++)
+        ring_free(&f->topics[i].samples);
+    free(f->cells);
+    free(f->topics);
+    free(f->segments);
+}
+
+static struct index_cell *cell_at(struct follower *f, uint64_t position)
+{
+    return &f->cells[position % f->region->areas.goi_entries];
+}
+
+static uint32_t lap_of(const struct follower *f, uint64_t position)
+{
+    return (uint32_t)(position / f->region->areas.goi_entries);
+}
+
+static bool in_ring(struct follower *f, uint64_t position)
+{
+    return cell_at(f, position)->lap == lap_of(f, position) && cell_at(f, position)->topic != 0;
+}
+
+/* ---- taking entries ------------------------------------------------------------------------------ */
+
+/* The slot's earlier occupant leaves: its topic's oldest moves on. */
+static void evict(struct follower *f, struct index_cell *cell, uint64_t slot)
+{
+    if (cell->topic == 0)
+        return;
+    struct topic_index *topic = &f->topics[cell->topic - 1];
+    uint64_t position = (uint64_t)cell->lap * f->region->areas.goi_entries + slot;
+    if (topic->oldest == position)
+        topic->oldest = cell->next_delta ? position + cell->next_delta : NO_POSITION;
+    if (topic->newest == position)
+        topic->newest = NO_POSITION;
+    struct index_sample *sample = ring_front(&topic->samples);
+    if (sample && sample->position <= position && topic->oldest != NO_POSITION &&
+        ring_count(&topic->samples) > 1 &&
+        ((struct index_sample *)ring_at(&topic->samples, 1))->position <= topic->oldest)
+        ring_pop(&topic->samples);
+    if (topic->oldest == NO_POSITION)
+        while (ring_count(&topic->samples))
+            ring_pop(&topic->samples);
+}
+
+/* The generation of the entry's segment, observed again only when its life may be another. */
+static uint32_t note_segment(struct follower *f, uint64_t position,
+                             const struct goi_entry_shared *entry)
+{
+    uint64_t address = payload_address(entry->payload);
+    uint32_t segment = region_segment_of(f->region, address);
+    if (segment == UINT32_MAX)
+        return 0;
+    struct segment_note *note = &f->segments[segment];
+    if (f->lane_segment[entry->lane] != segment || address <= note->last_address) {
+        uint64_t generation = region_segment_generation(f->region, segment);
+        if (generation != note->generation)
+            f->memory_floor = max_u64(f->memory_floor,
+                                      note->generation ? note->last_position + 1 : 0);
+        note->generation = generation;
+        f->lane_segment[entry->lane] = segment;
+    }
+    note->last_address = address;
+    note->last_position = position;
+    return (uint32_t)note->generation;
+}
+
+static void sample_batch(struct topic_index *topic, uint64_t position,
+                         const struct goi_entry_shared *entry)
+{
+    uint64_t timestamp_ms = get_u48(entry->timestamp_ms);
+    size_t count = ring_count(&topic->samples);
+    if (count && topic->batches++ % INDEX_SAMPLE_EVERY != 0) {
+        struct index_sample *last = ring_at(&topic->samples, count - 1);
+        last->max_timestamp_ms = max_u64(last->max_timestamp_ms, timestamp_ms);
+        return;
+    }
+    struct index_sample sample = {
+        .offset = entry->base_offset, .position = position, .max_timestamp_ms = timestamp_ms};
+    ring_push(&topic->samples, &sample); /* without memory a search takes longer, no more */
+}
+
+void index_note(struct follower *f, uint64_t position, const struct goi_entry_shared *entry)
+{
+    struct index_cell *cell = cell_at(f, position);
+    evict(f, cell, position % f->region->areas.goi_entries);
+    *cell = (struct index_cell){.lap = lap_of(f, position)};
+    if (entry->kind == ENTRY_META)
+        note_segment(f, position, entry);
+    if (entry->kind != ENTRY_DATA || entry->topic == 0 ||
+        entry->topic > f->region->geometry.topics)
+        return;
+    cell->generation = note_segment(f, position, entry);
+    cell->topic = entry->topic;
+    struct topic_index *topic = &f->topics[entry->topic - 1];
+    if (topic->newest != NO_POSITION)
+        cell_at(f, topic->newest)->next_delta = (uint32_t)(position - topic->newest);
+    if (topic->oldest == NO_POSITION)
+        topic->oldest = position;
+    topic->newest = position;
+    sample_batch(topic, position, entry);
+}
+
+/* ---- searching ------------------------------------------------------------------------------------ */
+
+static bool segment_stands(struct follower *f, uint64_t payload, uint32_t generation)
+{
+    uint32_t segment = region_segment_of(f->region, payload_address(payload));
+    return segment != UINT32_MAX &&
+           (uint32_t)region_segment_generation(f->region, segment) == generation;
+}
+
+bool follower_payload_stands(struct follower *f, uint64_t position,
+                             const struct goi_entry_shared *entry)
+{
+    return in_ring(f, position) &&
+           segment_stands(f, entry->payload, cell_at(f, position)->generation);
+}
+
+/* Notes which segments began another life since: what they held is not in memory any more. */
+static void raise_memory_floor(struct follower *f)
+{
+    for (uint32_t segment = 0; segment < f->region->areas.segments; segment++) {
+        struct segment_note *note = &f->segments[segment];
+        if (note->generation == 0 || note->last_position < f->memory_floor ||
+            region_segment_generation(f->region, segment) == note->generation)
+            continue;
+        f->memory_floor = note->last_position + 1;
+    }
+}
+
+static uint64_t next_of(struct follower *f, uint64_t position)
+{
+    const struct index_cell *cell = cell_at(f, position);
+    return cell->next_delta ? position + cell->next_delta : NO_POSITION;
+}
+
+uint64_t follower_next_in_topic(struct follower *f, uint32_t topic, uint64_t position)
+{
+    const struct topic_index *index = &f->topics[topic - 1];
+    if (position != NO_POSITION && in_ring(f, position))
+        return next_of(f, position);
+    raise_memory_floor(f);
+    uint64_t at = index->oldest;
+    while (at != NO_POSITION && (at < f->memory_floor || (position != NO_POSITION && at <= position)))
+        at = next_of(f, at);
+    return at;
+}
+
+uint64_t follower_oldest_offset(struct follower *f, uint32_t topic)
+{
+    const struct meta_topic *meta = meta_topic_by_id(&f->meta, topic);
+    uint64_t position = follower_next_in_topic(f, topic, NO_POSITION);
+    struct goi_entry_shared entry;
+    if (position == NO_POSITION || !region_goi_observe(f->region, position, &entry))
+        return meta ? meta->next_offset : 0;
+    return entry.base_offset;
+}
+
+/* The last sample at or before an offset, or the oldest entry. */
+static uint64_t search_start(struct follower *f, const struct topic_index *index, uint64_t offset)
+{
+    size_t low = 0, high = ring_count(&index->samples);
+    struct ring *samples = (struct ring *)&index->samples;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (((struct index_sample *)ring_at(samples, middle))->offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t at = low ? ((struct index_sample *)ring_at(samples, low - 1))->position : 0;
+    return low && in_ring(f, at) ? at : index->oldest;
+}
+
+int follower_find_offset(struct follower *f, uint32_t topic, uint64_t offset, uint64_t *position,
+                         uint64_t *oldest)
+{
+    uint64_t first = follower_oldest_offset(f, topic);
+    if (oldest)
+        *oldest = first;
+    if (offset < first)
+        return EMB_ERR_OFFSET_OUT_OF_RANGE;
+    struct goi_entry_shared entry;
+    uint64_t at = search_start(f, &f->topics[topic - 1], offset);
+    for (; at != NO_POSITION; at = next_of(f, at)) {
+        if (at < f->memory_floor || !region_goi_observe(f->region, at, &entry))
+            continue;
+        if (entry.base_offset + entry.message_count > offset) {
+            *position = at;
+            return EMB_OK;
+        }
+    }
+    return EMB_ERR_NOT_FOUND;
+}
+
+int follower_find_timestamp(struct follower *f, uint32_t topic, uint64_t timestamp_ms,
+                            uint64_t *position)
+{
+    struct topic_index *index = &f->topics[topic - 1];
+    uint64_t first = follower_next_in_topic(f, topic, NO_POSITION);
+    uint64_t start = first;
+    for (size_t i = 0; i < ring_count(&index->samples); i++) {
+        const struct index_sample *sample = ring_at(&index->samples, i);
+        if (sample->max_timestamp_ms < timestamp_ms)
+            continue;
+        if (sample->position >= f->memory_floor && in_ring(f, sample->position))
+            start = sample->position;
+        break;
+    }
+    struct goi_entry_shared entry;
+    for (uint64_t at = start; at != NO_POSITION; at = next_of(f, at)) {
+        if (region_goi_observe(f->region, at, &entry) &&
+            get_u48(entry.timestamp_ms) >= timestamp_ms) {
+            *position = at;
+            return EMB_OK;
+        }
+    }
+    return EMB_ERR_NOT_FOUND;
+}
+
+uint64_t follower_end_offset(struct follower *f, uint32_t topic, uint64_t limit)
+{
+    const struct meta_topic *meta = meta_topic_by_id(&f->meta, topic);
+    const struct topic_index *index = &f->topics[topic - 1];
+    if (!meta)
+        return 0;
+    if (index->newest == NO_POSITION || index->newest < limit)
+        return meta->next_offset;
+    struct ring *samples = (struct ring *)&index->samples;
+    uint64_t at = index->oldest;
+    for (size_t i = ring_count(samples); i-- > 0;) {
+        const struct index_sample *sample = ring_at(samples, i);
+        if (sample->position < limit && in_ring(f, sample->position)) {
+            at = sample->position;
+            break;
+        }
+    }
+    struct goi_entry_shared entry;
+    for (; at != NO_POSITION; at = next_of(f, at))
+        if (at >= limit && region_goi_observe(f->region, at, &entry))
+            return entry.base_offset;
+    return meta->next_offset;
+}

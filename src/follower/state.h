@@ -1,0 +1,84 @@
+/* Inside follower: its state, shared by its files. One thread; lifetime of the follower. */
+#ifndef FOLLOWER_STATE_H
+#define FOLLOWER_STATE_H
+
+#include "base/ring.h"
+#include "follower/durable.h"
+#include "follower/follower.h"
+
+#define INDEX_SAMPLE_EVERY 64
+
+/* One for each GOI slot: what the topic's index needs beside the entry itself. */
+struct index_cell {
+    uint32_t lap;        /* position / ring size of the entry it is about */
+    uint32_t next_delta; /* to the topic's next DATA entry; 0: it is the newest */
+    uint32_t generation; /* low bits, of its payload's segment */
+    uint16_t topic;      /* 0: not DATA */
+};
+
+/* Every INDEX_SAMPLE_EVERY-th batch of a topic, so that a search need not begin at the oldest. */
+struct index_sample {
+    uint64_t offset;
+    uint64_t position;
+    uint64_t max_timestamp_ms; /* of this batch and those before the next sample */
+};
+
+struct topic_index {
+    uint64_t oldest; /* position of the oldest DATA entry in the ring, NO_POSITION: none */
+    uint64_t newest;
+    uint64_t batches;
+    struct ring samples; /* of struct index_sample */
+};
+
+/* What the follower knows of one BLog segment. */
+struct segment_note {
+    uint64_t generation;
+    uint64_t last_position;
+    uint64_t last_address;
+};
+
+struct follower {
+    struct region *region;
+    uint32_t node;
+    uint32_t entries_per_turn;
+    struct meta_state meta;
+    struct durable durable;
+    struct epoch_view epoch; /* epoch 0: none yet */
+    uint64_t line;           /* of the epoch record to look at next */
+    uint64_t position;
+    uint64_t live_nodes;
+    struct error failure;
+
+    struct goi_entry_shared *taken; /* of this turn */
+    struct ring outcomes;
+    uint64_t lane_slot[LANE_MAX]; /* absolute index near which this lane's slots are */
+    uint32_t lane_segment[LANE_MAX + 1];
+
+    struct index_cell *cells;
+    struct topic_index *topics; /* by id - 1 */
+    struct segment_note *segments;
+    uint64_t memory_floor; /* below it some payload is gone */
+
+    uint64_t needed_by_replica;
+    uint64_t store_synced;
+    uint64_t reading;
+    uint64_t needed_published;
+    uint64_t position_published;
+    uint64_t heartbeat_ns;
+    uint64_t heartbeat;
+    struct follower_counters counters;
+};
+
+/* index.c */
+int index_init(struct follower *f);
+void index_free(struct follower *f);
+/* Takes an entry (of any kind) into the index; the payload's segment is observed if it may be
+   another life of it. */
+void index_note(struct follower *f, uint64_t position, const struct goi_entry_shared *entry);
+
+/* pins.c */
+void pins_init(struct follower *f);
+/* Publishes what has changed: read position, needed, heartbeat. */
+void pins_publish(struct follower *f, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * Collecting: each live lane in turn gives a burst of new entries, until the lanes have nothing
+ * more, the pass is full or its time is over. The lane that is first changes from pass to pass.
+ */
+#include "base/assert.h"
+#include "sequencer/state.h"
+
+void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
+{
+    s->lanes[lane] = (struct lane_in){.live = true,
+                                      .generation = generation,
+                                      .held_oldest = HELD_NONE,
+                                      .held_newest = HELD_NONE};
+}
+
+/* Room in the pass for the entry itself and what its commit may release. */
+static bool pass_has_room(const struct sequencer *s)
+{
+    return s->decided_count < PASS_ENTRIES / 2;
+}
+
+static uint32_t collect_lane(struct sequencer *s, uint32_t lane)
+{
+    struct lane_in *in = &s->lanes[lane];
+    uint32_t count = 0;
+    while (count < LANE_BURST && pass_has_room(s)) {
+        struct collected c = {.lane = lane};
+        enum lane_look look =
+            region_lane_observe(s->region, lane, in->generation, in->next, &c.entry); /* R6 */
+        if (look == LANE_NOT_YET)
+            break;
+        ASSERT(look == LANE_THERE); /* its owner waits for the outcome before it laps us */
+        in->next++;
+        count++;
+        order_entry(s, &c);
+    }
+    return count;
+}
+
+/* Time is looked at by counting: do_work is given the clock once. A line costs well under 500 ns. */
+static uint32_t lines_per_pass(const struct sequencer *s)
+{
+    uint64_t lines = s->options.pass_ns / 500;
+    return lines > PASS_ENTRIES ? PASS_ENTRIES : lines < LANE_BURST ? LANE_BURST : (uint32_t)lines;
+}
+
+void collect_pass(struct sequencer *s)
+{
+    uint32_t lanes = s->region->geometry.lanes;
+    uint32_t most = lines_per_pass(s);
+    uint32_t found;
+    do {
+        found = 0;
+        for (uint32_t i = 0; i < lanes && pass_has_room(s); i++) {
+            uint32_t lane = (s->first_lane + i) % lanes;
+            if (s->lanes[lane].live)
+                found += collect_lane(s, lane);
+        }
+        s->lines_collected += found;
+    } while (found && s->lines_collected < most && pass_has_room(s));
+    s->first_lane = (s->first_lane + 1) % lanes;
+}

@@ -1,0 +1,142 @@
+#include "sequencer/sequencer.h"
+
+#include <stdlib.h>
+
+#include "sequencer/state.h"
+
+#define PASS_NS 500000ULL
+#define FENCE_NS 15000000000ULL
+#define SKIP_NS 1500000ULL
+#define SEQUENCER_SEGMENTS 4
+
+/* Software-coherent regions: the sequencer's own partition is the last few segments. */
+static void open_blog_source(struct sequencer *s)
+{
+    uint32_t segments = s->region->areas.segments;
+    if (s->region->mem.coherence == MEM_HARDWARE)
+        segment_source_shared(&s->source, s->region);
+    else
+        segment_source_partition(&s->source, s->region, segments - SEQUENCER_SEGMENTS,
+                                 SEQUENCER_SEGMENTS);
+}
+
+static int allocate(struct sequencer *s)
+{
+    const struct geometry *g = &s->region->geometry;
+    ring_init(&s->waiting, sizeof(struct collected));
+    s->decided = calloc(PASS_ENTRIES, sizeof *s->decided);
+    int rc = meta_state_init(&s->meta, g->topics, g->sessions);
+    if (rc == EMB_OK)
+        rc = durable_init(&s->durable, s->region, &s->meta);
+    if (rc == EMB_OK)
+        rc = hold_init(&s->hold, g->lanes * g->lane_slots, s->meta.session_places);
+    if (rc == EMB_OK)
+        rc = blog_init(&s->blog, s->region, &s->source, s->options.node, LANE_SEQUENCER,
+                       SEQUENCER_SEGMENTS);
+    return s->decided ? rc : EMB_ERR_NO_MEMORY;
+}
+
+static bool earlier_log(struct region *region)
+{
+    for (uint32_t workspace = 0; workspace < WORKSPACE_COUNT; workspace++)
+        if (region_committed_observe(region, workspace) != 0)
+            return true;
+    return false;
+}
+
+/* Record, then look, then write. */
+static int begin_epoch(struct sequencer *s, struct error *err)
+{
+    durable_begin(&s->durable, 0);
+    region_committed_publish(s->region, s->epoch.workspace, 0);
+    int rc = checkpoint_write(s);
+    if (rc)
+        return error_set(err, rc, "epoch %llu: its first checkpoint does not fit",
+                         (unsigned long long)s->epoch.epoch);
+    struct interval first = {.epoch = 0, .end = 0, .next_start = 0};
+    region_interval_publish(s->region, s->epoch.workspace, s->epoch.epoch, 0, &first);
+    mem_drain(&s->region->mem);
+    if (!commit_look(s))
+        return error_set(err, EMB_ERR_STALE_EPOCH, "epoch %llu was overtaken by epoch %llu",
+                         (unsigned long long)s->epoch.epoch,
+                         (unsigned long long)s->region->epoch_floor);
+    limits_update(s);
+    return EMB_OK;
+}
+
+int sequencer_create(const struct sequencer_options *options, struct sequencer **out,
+                     struct error *err)
+{
+    if (earlier_log(options->region))
+        return error_set(err, EMB_ERR_NOT_SUPPORTED,
+                         "the region holds the log of an earlier epoch and takeover is not built "
+                         "yet: start with a newly formatted region");
+    struct sequencer *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for the sequencer");
+    s->options = *options;
+    s->region = options->region;
+    s->epoch = options->epoch;
+    s->options.pass_ns = options->pass_ns ? options->pass_ns : PASS_NS;
+    s->options.fence_timeout_ns = options->fence_timeout_ns ? options->fence_timeout_ns : FENCE_NS;
+    s->options.skip_timeout_ns = options->skip_timeout_ns ? options->skip_timeout_ns : SKIP_NS;
+    open_blog_source(s);
+    int rc = allocate(s);
+    if (rc)
+        error_set(err, rc, "no memory for the sequencer's state");
+    else
+        rc = begin_epoch(s, err);
+    if (rc) {
+        sequencer_destroy(s);
+        return rc;
+    }
+    *out = s;
+    return EMB_OK;
+}
+
+void sequencer_destroy(struct sequencer *s)
+{
+    if (!s)
+        return;
+    blog_free(&s->blog);
+    hold_free(&s->hold);
+    durable_free(&s->durable);
+    meta_state_free(&s->meta);
+    ring_free(&s->waiting);
+    free(s->decided);
+    free(s);
+}
+
+int sequencer_do_work(struct sequencer *s, uint64_t now_ns)
+{
+    if (s->failure.code)
+        return 0;
+    s->now_ns = now_ns;
+    s->lines_collected = 0;
+    limits_update(s);
+    admission_pass(s);
+    order_waiting(s);
+    collect_pass(s);
+    order_retry_held(s);
+    order_gaps(s);
+    uint32_t decided = s->decided_count;
+    commit_pass(s);
+    if (s->failure.code)
+        return 0;
+    durable_scan(&s->durable);
+    durable_accept(&s->durable);
+    checkpoint_pass(s);
+    return (int)(decided + s->lines_collected);
+}
+
+int sequencer_failure(const struct sequencer *s, struct error *err)
+{
+    if (s->failure.code && err)
+        *err = s->failure;
+    return s->failure.code;
+}
+
+void sequencer_counters(const struct sequencer *s, struct sequencer_counters *counters)
+{
+    *counters = s->counters;
+}
