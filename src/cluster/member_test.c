@@ -1,0 +1,195 @@
+#include "cluster/member.h"
+#include "cluster/rig_test.h"
+
+#define NODE 3
+
+/* Stand-ins for the follower and the clock. */
+struct follower {
+    struct meta_state meta;
+};
+struct env {
+    uint64_t wall_ms;
+};
+
+static struct follower follower;
+static struct env env;
+static const uint8_t uuid[16] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
+
+const struct meta_state *follower_meta(const struct follower *f)
+{
+    return &f->meta;
+}
+
+uint64_t env_wall_ms(struct env *e)
+{
+    return e->wall_ms;
+}
+
+static struct member_options options_of(struct rig *rig)
+{
+    memset(&follower, 0, sizeof follower);
+    env.wall_ms = 1700000000000;
+    return (struct member_options){.env = &env,
+                                   .region = &rig->region,
+                                   .follower = &follower,
+                                   .node = NODE,
+                                   .roles = ROLE_BROKER | ROLE_REPLICA,
+                                   .lanes_wanted = 2,
+                                   .store_uuid = uuid,
+                                   .host = "192.168.100.200",
+                                   .port = 9653,
+                                   .life = 4};
+}
+
+static void the_request_carries_all_that_was_asked(void **state)
+{
+    struct rig *rig = *state;
+    struct member *member;
+    struct node_request_shared request;
+    struct member_options options = options_of(rig);
+    assert_false(region_node_request_observe(&rig->region, NODE, &request));
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    assert_true(region_node_request_observe(&rig->region, NODE, &request));
+    assert_int_equal(request.incarnation, 1700000000000);
+    assert_int_equal(request.incarnation, member_incarnation(member));
+    assert_int_equal(request.roles, ROLE_BROKER | ROLE_REPLICA);
+    assert_int_equal(request.lanes_wanted, 2);
+    assert_memory_equal(request.store_uuid, uuid, 16);
+    assert_string_equal(request.host, "192.168.100.200");
+    assert_int_equal(request.port, 9653);
+    assert_int_equal(request.life, 4);
+    assert_false(region_node_request_observe(&rig->region, NODE - 1, &request));
+    member_destroy(member);
+}
+
+static void incarnations_rise_though_the_clock_does_not(void **state)
+{
+    struct rig *rig = *state;
+    struct member_options options = options_of(rig);
+    uint64_t before = 0;
+    for (int i = 0; i < 4; i++) {
+        struct member *member;
+        assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+        assert_true(member_incarnation(member) > before);
+        before = member_incarnation(member);
+        member_destroy(member);
+        env.wall_ms -= 5000;
+    }
+    assert_int_equal(before, 1700000000003);
+    env.wall_ms = 1700000009999;
+    follower.meta.nodes[NODE].incarnation = 1800000000000;
+    struct member *member;
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    assert_int_equal(member_incarnation(member), 1800000000001);
+    member_destroy(member);
+}
+
+static void only_its_own_incarnation_admits_it(void **state)
+{
+    struct rig *rig = *state;
+    struct member *member;
+    struct member_options options = options_of(rig);
+    follower.meta.nodes[NODE].incarnation = 1699999999999; /* of the process before */
+    follower.meta.nodes[NODE].live = true;
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    assert_int_equal(member_do_work(member, 1), 0);
+    assert_false(member_admitted(member));
+    follower.meta.nodes[NODE - 1].incarnation = member_incarnation(member);
+    assert_int_equal(member_do_work(member, 2), 0);
+    follower.meta.nodes[NODE].incarnation = member_incarnation(member);
+    assert_int_equal(member_do_work(member, 3), 1);
+    assert_true(member_admitted(member));
+    assert_int_equal(member_do_work(member, 4), 0);
+    assert_int_equal(member_failure(member, NULL), EMB_OK);
+    member_destroy(member);
+}
+
+static void a_later_incarnation_ends_it(void **state)
+{
+    struct rig *rig = *state;
+    struct member *member;
+    struct error err;
+    struct member_options options = options_of(rig);
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    follower.meta.nodes[NODE].incarnation = member_incarnation(member);
+    assert_int_equal(member_do_work(member, 1), 1);
+    follower.meta.nodes[NODE].incarnation++;
+    assert_int_equal(member_do_work(member, 2), 1);
+    assert_false(member_admitted(member));
+    assert_int_equal(member_failure(member, &err), EMB_ERR_EXISTS);
+    assert_non_null(strstr(err.text, "node 3"));
+    assert_int_equal(member_do_work(member, 3), 0);
+    member_destroy(member);
+}
+
+static void assert_refused(const struct member_options *options, struct rig *rig, const char *part)
+{
+    struct member *member;
+    struct node_request_shared request;
+    struct error err = {0};
+    assert_int_equal(member_create(options, &member, &err), EMB_ERR_INVALID_ARGUMENT);
+    if (!strstr(err.text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, err.text);
+    assert_non_null(strstr(err.text, "accepted"));
+    assert_false(region_node_request_observe(&rig->region, NODE, &request));
+}
+
+static void impossible_requests_are_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct member_options right = options_of(rig), options;
+    options = right, options.node = NODE_MAX;
+    assert_refused(&options, rig, "node id 32");
+    options = right, options.host = "";
+    assert_refused(&options, rig, "host \"\"");
+    options = right, options.host = "a-host-name-of-22-byte";
+    assert_refused(&options, rig, "a-host-name-of-22-byte");
+    options = right, options.port = 0;
+    assert_refused(&options, rig, "port 0");
+    options = right, options.roles = 0;
+    assert_refused(&options, rig, "roles 0");
+    options = right, options.roles = 16 | ROLE_REPLICA;
+    assert_refused(&options, rig, "roles 0x12");
+    options = right, options.lanes_wanted = 0;
+    assert_refused(&options, rig, "0 lanes");
+    options = right, options.lanes_wanted = NODE_LANES_MAX + 1;
+    assert_refused(&options, rig, "5 lanes");
+    options = right, options.store_uuid = NULL;
+    assert_refused(&options, rig, "without a store");
+    options = right, options.roles = ROLE_BROKER;
+    assert_refused(&options, rig, "without the role");
+}
+
+static void the_longest_host_is_taken_whole(void **state)
+{
+    struct rig *rig = *state;
+    struct member *member;
+    struct node_request_shared request;
+    struct member_options options = options_of(rig);
+    options.host = "a-host-name-of-21-byt";
+    options.roles = ROLE_BROKER;
+    options.store_uuid = NULL;
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    assert_true(region_node_request_observe(&rig->region, NODE, &request));
+    assert_string_equal(request.host, "a-host-name-of-21-byt");
+    assert_memory_equal(request.store_uuid, (uint8_t[16]){0}, 16);
+    member_destroy(member);
+}
+
+#define TESTS(IN)                                                                                  \
+    {                                                                                              \
+        IN(the_request_carries_all_that_was_asked),                                                \
+            IN(incarnations_rise_though_the_clock_does_not),                                       \
+            IN(only_its_own_incarnation_admits_it), IN(a_later_incarnation_ends_it),               \
+            IN(impossible_requests_are_refused), IN(the_longest_host_is_taken_whole),              \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest hardware[] = TESTS(IN_HARDWARE);
+    const struct CMUnitTest software[] = TESTS(IN_SOFTWARE);
+    int failed = cmocka_run_group_tests_name("hardware", hardware, NULL, NULL);
+    if (mem_writeback_available(MEM_WRITEBACK_AUTO))
+        failed += cmocka_run_group_tests_name("software", software, NULL, NULL);
+    return failed;
+}

@@ -1,0 +1,181 @@
+#include "node/node.h"
+
+#include <stdlib.h>
+
+#include "cluster/member.h"
+
+struct node {
+    struct node_options options;
+    struct region region;
+    struct store *store;
+    struct follower *follower;
+    struct replica *replica;
+    struct broker *broker;
+    struct member *member;
+};
+
+static int64_t snapshot(void *arg, void *bytes, size_t capacity)
+{
+    struct node *node = arg;
+    const struct meta_state *meta = follower_meta(node->follower);
+    struct meta_cursor cursor = {0};
+    int64_t used = 0;
+    while (!meta_encode_done(&cursor)) {
+        int64_t more = meta_encode(meta, &cursor, follower_position(node->follower), UINT16_MAX,
+                                   (unsigned char *)bytes + used, capacity - (size_t)used);
+        if (more < 0)
+            return more;
+        used += more;
+    }
+    return used;
+}
+
+static int open_replica(struct node *node, struct error *err)
+{
+    const struct node_options *o = &node->options;
+    if (!(o->roles & ROLE_REPLICA))
+        return EMB_OK;
+    struct store_options options = {.path = o->data,
+                                    .create = true,
+                                    .node = o->node,
+                                    .life = 1,
+                                    .direct = true,
+                                    .snapshot = snapshot,
+                                    .snapshot_arg = node};
+    int rc = store_open(o->env, runner_poller(o->runner), &options, &node->store, err);
+    if (rc)
+        return rc;
+    struct replica_options replica = {.follower = node->follower,
+                                      .store = node->store,
+                                      .region = &node->region,
+                                      .node = o->node,
+                                      .sync_bytes = o->sync_bytes};
+    return replica_create(&replica, &node->replica, err);
+}
+
+static int open_member(struct node *node, uint16_t port, struct error *err)
+{
+    const struct node_options *o = &node->options;
+    struct member_options options = {.env = o->env,
+                                     .region = &node->region,
+                                     .follower = node->follower,
+                                     .node = o->node,
+                                     .roles = o->roles,
+                                     .lanes_wanted = 1,
+                                     .store_uuid = node->store ? store_uuid(node->store) : NULL,
+                                     .host = o->host,
+                                     .port = port,
+                                     .life = 1};
+    return member_create(&options, &node->member, err);
+}
+
+static int open_broker(struct node *node, struct error *err)
+{
+    const struct node_options *o = &node->options;
+    struct broker_options options = {.env = o->env,
+                                     .poller = runner_poller(o->runner),
+                                     .follower = node->follower,
+                                     .map = o->map,
+                                     .node = o->node,
+                                     .host = o->host,
+                                     .port = o->port,
+                                     .max_batch_bytes = o->max_batch_bytes,
+                                     .max_message_bytes = o->max_message_bytes,
+                                     .high_percent = o->high_percent,
+                                     .low_percent = o->low_percent,
+                                     .backpressure_ms = o->backpressure_ms,
+                                     .more_status = o->more_status,
+                                     .more_arg = o->more_arg};
+    return broker_create(&options, &node->broker, err);
+}
+
+/* The broker before the store: a port that is taken then leaves no store behind. */
+static int open_parts(struct node *node, struct error *err)
+{
+    const struct node_options *o = &node->options;
+    int rc = region_attach(&node->region, env_map_base(o->map), env_map_bytes(o->map), o->writeback,
+                           err);
+    if (rc)
+        return rc;
+    struct follower_options follower = {.region = &node->region, .node = o->node};
+    if ((rc = follower_create(&follower, &node->follower, err)) || (rc = open_broker(node, err)) ||
+        (rc = open_replica(node, err)))
+        return rc;
+    return open_member(node, broker_port(node->broker), err);
+}
+
+int node_create(const struct node_options *options, struct node **out, struct error *err)
+{
+    struct node *node = calloc(1, sizeof *node);
+    if (!node)
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for node %u", options->node);
+    node->options = *options;
+    int rc = open_parts(node, err);
+    if (rc) {
+        node_destroy(node);
+        return rc;
+    }
+    *out = node;
+    return EMB_OK;
+}
+
+void node_destroy(struct node *node)
+{
+    if (!node)
+        return;
+    if (node->broker)
+        broker_destroy(node->broker);
+    if (node->member)
+        member_destroy(node->member);
+    if (node->replica)
+        replica_destroy(node->replica);
+    if (node->store)
+        store_close(node->store);
+    follower_destroy(node->follower);
+    free(node);
+}
+
+/* The follower first: what it takes in this turn the others act upon in it. */
+static int node_do_work(void *state, uint64_t now_ns)
+{
+    struct node *node = state;
+    if (node_failure(node, NULL))
+        return 0;
+    int work = follower_do_work(node->follower, now_ns);
+    work += member_do_work(node->member, now_ns);
+    if (node->replica)
+        work += replica_do_work(node->replica, now_ns);
+    work += broker_do_work(node->broker, now_ns);
+    return work;
+}
+
+struct agent node_agent(struct node *node)
+{
+    return (struct agent){.name = "node", .do_work = node_do_work, .state = node};
+}
+
+bool node_admitted(const struct node *node)
+{
+    return member_admitted(node->member);
+}
+
+uint16_t node_port(const struct node *node)
+{
+    return broker_port(node->broker);
+}
+
+int node_failure(const struct node *node, struct error *err)
+{
+    int rc = follower_failure(node->follower, err);
+    return rc ? rc : member_failure(node->member, err);
+}
+
+int node_replica_failure(const struct node *node, struct error *err)
+{
+    return node->replica ? replica_failure(node->replica, err) : EMB_OK;
+}
+
+struct follower *node_follower(struct node *node)
+{
+    return node->follower;
+}

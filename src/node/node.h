@@ -1,0 +1,55 @@
+/*
+ * A node: the roles of one host put together - follower, replica with its store, broker, and its
+ * side of membership - in one thread, as one agent. The unit of failure: when one of its parts
+ * ends, the node's turn stops. Created and destroyed by one thread while its runner stands still.
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/agent.h"
+#include "base/error.h"
+#include "broker/broker.h"
+#include "env/env.h"
+#include "follower/follower.h"
+#include "region/region.h"
+#include "replica/replica.h"
+#include "store/store.h"
+
+struct node_options {
+    struct env *env;
+    struct runner *runner;
+    struct env_map *map; /* the region, formatted */
+    enum mem_writeback writeback;
+    uint32_t node;
+    uint32_t roles; /* ROLE_BROKER and ROLE_REPLICA are looked at here */
+    const char *host;
+    uint16_t port;
+    const char *data; /* directory of its store */
+    uint64_t sync_bytes;
+    uint32_t max_batch_bytes, max_message_bytes;
+    uint32_t high_percent, low_percent, backpressure_ms;
+    /* What else a STATUS answer of this node shows; may be NULL. */
+    void (*more_status)(void *arg, broker_status_fn *fn, void *fn_arg);
+    void *more_arg;
+};
+
+struct node;
+
+/* Opens store, follower, replica and broker, and asks to be admitted. Errors name the part. */
+int node_create(const struct node_options *options, struct node **node, struct error *err);
+void node_destroy(struct node *node);
+/* To be added to its runner. */
+struct agent node_agent(struct node *node);
+/* Admitted by the sequencer, as its own follower has read. */
+bool node_admitted(const struct node *node);
+uint16_t node_port(const struct node *node);
+/* EMB_OK, or why its follower cannot go on: the node has ended. */
+int node_failure(const struct node *node, struct error *err);
+/* EMB_OK, or why its replica has ended: the node goes on without counting for durability. */
+int node_replica_failure(const struct node *node, struct error *err);
+struct follower *node_follower(struct node *node);
+
+#endif

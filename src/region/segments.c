@@ -1,0 +1,58 @@
+/* Where segments come from: the shared bitmap, or a partition of the node's own. */
+#include "base/bits.h"
+#include "region/blog.h"
+#include "region/internal.h"
+
+void segment_source_shared(struct segment_source *source, struct region *region)
+{
+    ASSERT(region->mem.coherence == MEM_HARDWARE);
+    *source = (struct segment_source){
+        .region = region,
+        .shared = true,
+        .count = region->areas.segments,
+    };
+}
+
+void segment_source_partition(struct segment_source *source, struct region *region, uint32_t first,
+                              uint32_t count)
+{
+    ASSERT(count > 0 && count <= SEGMENT_PARTITION_MAX);
+    ASSERT(first < region->areas.segments && count <= region->areas.segments - first);
+    *source = (struct segment_source){.region = region, .first = first, .count = count};
+}
+
+static uint32_t partition_take(struct segment_source *source)
+{
+    for (uint32_t at = 0; at < source->count; at += 64) {
+        uint64_t valid = source->count - at < 64 ? (1ULL << (source->count - at)) - 1 : UINT64_MAX;
+        uint64_t clear = ~source->taken_mask[at / 64] & valid;
+        if (!clear)
+            continue;
+        uint32_t bit = (uint32_t)__builtin_ctzll(clear);
+        source->taken_mask[at / 64] |= 1ULL << bit;
+        return source->first + at + bit;
+    }
+    return SEGMENT_NONE;
+}
+
+uint32_t segment_source_take(struct segment_source *source)
+{
+    if (!source->shared)
+        return partition_take(source);
+    struct region *region = source->region;
+    int64_t bit = mem_bitmap_take(&region->mem, region_segment_bitmap(region), source->count);
+    return bit < 0 ? SEGMENT_NONE : (uint32_t)bit;
+}
+
+void segment_source_give(struct segment_source *source, uint32_t segment)
+{
+    if (source->shared) {
+        struct region *region = source->region;
+        mem_bitmap_give(&region->mem, region_segment_bitmap(region), segment);
+        return;
+    }
+    uint32_t bit = segment - source->first;
+    ASSERT(segment >= source->first && bit < source->count);
+    ASSERT(source->taken_mask[bit / 64] & (1ULL << (bit % 64)));
+    source->taken_mask[bit / 64] &= ~(1ULL << (bit % 64));
+}
