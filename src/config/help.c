@@ -1,0 +1,41 @@
+#include "config/option.h"
+
+#define HELP_COLUMN 24
+
+static void print_default(FILE *to, const struct option *option)
+{
+    if (option->value[0])
+        fprintf(to, "; default %s", option->value);
+    if (option->dev_value)
+        fprintf(to, ", with --dev %s", option->dev_value);
+}
+
+static void print_option(FILE *to, const struct option *option)
+{
+    char accepts[OPTION_ACCEPTS_BYTES];
+    option_accepts(option, accepts);
+    if (option->group)
+        fprintf(to, "\n%s\n", option->group);
+    fprintf(to, "  --%-*s %s\n", HELP_COLUMN - 5, option->name, option->text);
+    fprintf(to, "%*s[%s", HELP_COLUMN, "", accepts);
+    print_default(to, option);
+    fprintf(to, "]\n");
+}
+
+void config_print_help(FILE *to, const char *program)
+{
+    fprintf(to,
+            "Usage: %s [--name value | --name=value]...\n\n"
+            "Runs nodes of an Embarcadero rack: brokers, stores and the sequencer.\n"
+            "Example: %s --dev --data /var/tmp/rack\n",
+            program, program);
+    for (int i = 0; i < option_count; i++)
+        print_option(to, &option_table[i]);
+    fprintf(to,
+            "\nOther\n"
+            "  --help                print this and leave\n"
+            "  --version             print the version and leave\n\n"
+            "Sizes: bytes, or with KiB, MiB, GiB. Durations: with us, ms or s.\n"
+            "Every option can also be given by the environment, as EMBARCADERO_<NAME> in upper\n"
+            "case with _ for - and . (EMBARCADERO_SEGMENT_SIZE); the command line wins.\n");
+}

@@ -1,0 +1,35 @@
+/*
+ * How it works: group commit. A sync begins as soon as something wants one and none is under way;
+ * what is appended meanwhile is the next group. So groups are as small as the disk is fast and as
+ * large as it is slow, without a timer. Only what asks no more than to be copied waits for one.
+ */
+#include "replica/state.h"
+
+static bool is_due(const struct replica *replica, uint64_t now_ns)
+{
+    if (replica->sync_wanted_end > replica->sync_covers_end)
+        return true;
+    if (store_unsynced_bytes(replica->store) >= replica->sync_bytes)
+        return true;
+    return replica->copy_wanted_end > replica->sync_covers_end &&
+           now_ns - replica->copy_wanted_ns >= replica->sync_period_ns;
+}
+
+int replica_sync(struct replica *replica, uint64_t now_ns)
+{
+    if (store_sync_under_way(replica->store) || !is_due(replica, now_ns))
+        return 0;
+    uint64_t covers_end = store_appended(replica->store);
+    int result = store_sync(replica->store, follower_durable(replica->follower));
+    if (result == EMB_ERR_BUSY)
+        return 0;
+    if (result != EMB_OK) {
+        struct error err = {0};
+        store_failure(replica->store, &err);
+        replica_fail(replica, result, "%s", err.text[0] ? err.text : error_text(result));
+        return 0;
+    }
+    replica->sync_covers_end = covers_end;
+    replica->counters.syncs++;
+    return 1;
+}
