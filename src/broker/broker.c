@@ -1,0 +1,270 @@
+#include "broker/broker.h"
+
+#include <stdlib.h>
+
+#include "broker/state.h"
+
+#define BATCH_LIMIT_BYTES (16u << 20) /* one more than a batch may have */
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+static void default_u32(uint32_t *value, uint32_t otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+static void options_complete(struct broker_options *o, const struct region *region)
+{
+    default_u32(&o->max_batch_bytes, (uint32_t)min_u64(4u << 20, region->geometry.segment_bytes));
+    default_u32(&o->max_message_bytes, (uint32_t)min_u64(1u << 20, o->max_batch_bytes));
+    default_u32(&o->high_percent, 80);
+    default_u32(&o->low_percent, o->high_percent < 50 ? o->high_percent : 50);
+    default_u32(&o->backpressure_ms, 10000);
+    default_u32(&o->deliver_stall_ms, 500);
+    default_u32(&o->request_wait_ms, 10000);
+    default_u32(&o->max_connections, 10000);
+}
+
+static int check_sizes(const struct broker_options *o, const struct region *region,
+                       struct error *err)
+{
+    uint32_t segment = region->geometry.segment_bytes;
+    if (o->max_batch_bytes > segment || o->max_batch_bytes >= BATCH_LIMIT_BYTES ||
+        o->max_batch_bytes < BATCH_HEADER_BYTES)
+        return error_set(
+            err, EMB_ERR_INVALID_SETTING,
+            "max_batch_bytes is %u; %u to %u (a segment, and below 16 MiB) are accepted",
+            o->max_batch_bytes, BATCH_HEADER_BYTES,
+            (uint32_t)min_u64(segment, BATCH_LIMIT_BYTES - 1));
+    if (o->max_message_bytes > o->max_batch_bytes)
+        return error_set(err, EMB_ERR_INVALID_SETTING,
+                         "max_message_bytes is %u; at most max_batch_bytes, %u, is accepted",
+                         o->max_message_bytes, o->max_batch_bytes);
+    return EMB_OK;
+}
+
+static int check_options(const struct broker_options *o, const struct region *region,
+                         struct error *err)
+{
+    if (o->node >= NODE_MAX)
+        return error_set(err, EMB_ERR_INVALID_SETTING, "node is %u; 0 to %d are accepted", o->node,
+                         NODE_MAX - 1);
+    if (o->high_percent > 100 || o->low_percent > o->high_percent)
+        return error_set(
+            err, EMB_ERR_INVALID_SETTING,
+            "high_percent is %u and low_percent %u; 1 <= low <= high <= 100 is accepted",
+            o->high_percent, o->low_percent);
+    if (o->max_connections > 1000000)
+        return error_set(err, EMB_ERR_INVALID_SETTING,
+                         "max_connections is %u; 1 to 1000000 are accepted", o->max_connections);
+    return check_sizes(o, region, err);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+
+static void on_listener(void *arg, bool readable, bool writable)
+{
+    struct broker *b = arg;
+    (void)readable;
+    (void)writable;
+    b->accept_ready = true;
+}
+
+static void lists_init(struct broker *b)
+{
+    list_init(&b->requests);
+    list_init(&b->all);
+    list_init(&b->ready);
+    list_init(&b->room_waiters);
+    list_init(&b->slot_waiters);
+    list_init(&b->position_waiters);
+    list_init(&b->acking);
+    list_init(&b->delivering);
+    list_init(&b->at_tail);
+    list_init(&b->pinned);
+    list_init(&b->receiving);
+}
+
+static int tables_create(struct broker *b)
+{
+    uint32_t count = b->options.max_connections;
+    b->scratch = malloc(SCRATCH_BYTES);
+    b->connections = calloc(count, sizeof(struct connection *));
+    b->free_places = malloc(count * sizeof(uint32_t));
+    if (!b->scratch || !b->connections || !b->free_places)
+        return EMB_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++)
+        b->free_places[i] = count - 1 - i;
+    b->free_count = count;
+    return EMB_OK;
+}
+
+static void tables_free(struct broker *b)
+{
+    free(b->scratch);
+    free(b->connections);
+    free(b->free_places);
+    free(b);
+}
+
+static struct broker *broker_new(const struct broker_options *options)
+{
+    struct broker *b = calloc(1, sizeof(*b));
+    if (!b)
+        return NULL;
+    b->options = *options;
+    b->options.host = NULL;
+    b->follower = options->follower;
+    b->region = follower_region(options->follower);
+    b->reading = NO_POSITION;
+    lists_init(b);
+    pending_init(&b->pending);
+    pressure_init(&b->pressure, options->high_percent, options->low_percent,
+                  options->backpressure_ms * 1000000ULL);
+    if (tables_create(b) != EMB_OK) {
+        tables_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+int broker_create(const struct broker_options *options, struct broker **broker, struct error *err)
+{
+    struct broker_options complete = *options;
+    const struct region *region = follower_region(options->follower);
+    options_complete(&complete, region);
+    int code = check_options(&complete, region, err);
+    if (code != EMB_OK)
+        return code;
+    struct broker *b = broker_new(&complete);
+    if (!b)
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a broker of %u connections",
+                         complete.max_connections);
+    code = env_listen(options->poller, options->host, options->port, &b->listener, err);
+    if (code != EMB_OK) {
+        tables_free(b);
+        return code;
+    }
+    env_socket_watch(b->listener, true, false, on_listener, b);
+    *broker = b;
+    return EMB_OK;
+}
+
+/* Slots without outcome name requests, and so do answers that wait. */
+static void requests_free(struct broker *b)
+{
+    struct pending_answer answer;
+    struct lane_slot slot;
+    while (pending_take(&b->pending, UINT64_MAX, &answer))
+        free(answer.request);
+    for (uint64_t i = b->lane.slots.released; b->lane.open && i < b->lane.slots.next; i++)
+        if (slot_ring_release(&b->lane.slots, i, &slot))
+            free(slot.request);
+    while (!list_empty(&b->requests)) {
+        struct meta_request *request = CONTAINER_OF(b->requests.next, struct meta_request, link);
+        list_remove(&request->link);
+        free(request);
+    }
+}
+
+void broker_destroy(struct broker *b)
+{
+    if (!b)
+        return;
+    while (!list_empty(&b->all))
+        connection_close(CONTAINER_OF(b->all.next, struct connection, all_link), true);
+    env_close(b->listener);
+    requests_free(b);
+    pending_free(&b->pending);
+    lane_free(b);
+    tables_free(b);
+}
+
+uint16_t broker_port(const struct broker *b)
+{
+    return env_local_port(b->listener);
+}
+
+void broker_counters(const struct broker *b, struct broker_counters *counters)
+{
+    *counters = b->counters;
+}
+
+/* ---- the duty cycle ---------------------------------------------------------------------------
+ */
+
+/* What the follower read since the last cycle. */
+static void follow(struct broker *b)
+{
+    lane_refresh(b);
+    outcomes_take(b);
+    answers_take(b);
+    uint64_t position = follower_position(b->follower);
+    uint64_t durable = follower_durable(b->follower);
+    if (position == b->seen_position && durable == b->seen_durable)
+        return;
+    deliver_wake_tail(b);
+    b->seen_durable = durable;
+}
+
+static void resume_position_waiters(struct broker *b)
+{
+    uint64_t position = follower_position(b->follower);
+    if (position == b->seen_position && b->now_ns < b->wait_scan_ns)
+        return;
+    b->seen_position = position;
+    b->wait_scan_ns = b->now_ns + WAIT_SCAN_NS;
+    struct list waiters;
+    list_take(&b->position_waiters, &waiters);
+    while (!list_empty(&waiters)) {
+        struct connection *c = CONTAINER_OF(waiters.next, struct connection, wait_link);
+        input_resume(c);
+        if (c->closing)
+            list_append(&b->position_waiters, &c->wait_link);
+    }
+}
+
+static void ready_work(struct broker *b)
+{
+    struct list turns;
+    list_take(&b->ready, &turns);
+    while (!list_empty(&turns)) {
+        struct connection *c = CONTAINER_OF(turns.next, struct connection, ready_link);
+        list_remove(&c->ready_link);
+        connection_work(c);
+    }
+}
+
+static void lane_work(struct broker *b)
+{
+    if (!b->lane.open || b->lane.lost)
+        return;
+    lane_reclaim(b);
+    lane_pressure(b);
+    requests_publish(b);
+    ingest_resume(b);
+    ingest_scan_stalled(b);
+    /* A pause is short as a rule, and ends by what this node does next: it must not sleep over it.
+     */
+    if (b->pressure.paused && b->now_ns - b->pressure.paused_ns < 2 * RETRY_BYTES_NS)
+        b->work++;
+}
+
+int broker_do_work(struct broker *b, uint64_t now_ns)
+{
+    b->now_ns = now_ns;
+    b->work = 0;
+    follow(b);
+    connections_accept(b);
+    lane_work(b);
+    resume_position_waiters(b);
+    ready_work(b);
+    deliver_work(b);
+    lane_finish(b);
+    acks_flush(b);
+    pins_refresh(b);
+    return b->work + !list_empty(&b->ready) + !list_empty(&b->delivering);
+}
