@@ -147,6 +147,7 @@ bool follower_payload_stands(struct follower *f, uint64_t position,
                              const struct goi_entry_shared *entry)
 {
     return in_ring(f, position) &&
+           segment_is_living(cell_at(f, position)->generation) &&
            segment_stands(f, entry->payload, cell_at(f, position)->generation);
 }
 

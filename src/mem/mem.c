@@ -22,6 +22,7 @@
  */
 #include "mem/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -30,8 +31,7 @@
 
 #define LINE_WORDS 8
 
-/* ---- what there is ----------------------------------------------------------------------------
- */
+/* ---- what there is ------------------------------------------------------------------------ */
 
 static const char *const writeback_names[] = {
     [MEM_WRITEBACK_AUTO] = "auto",       [MEM_WRITEBACK_MOVDIR64B] = "movdir64b",
@@ -79,8 +79,8 @@ static int writeback_missing(enum mem_writeback writeback, struct error *err)
     for (unsigned i = MEM_WRITEBACK_MOVDIR64B; i < COUNT_OF(writeback_names); i++) {
         if (!mem_writeback_available((enum mem_writeback)i))
             continue;
-        strcat(list, list[0] ? ", " : "");
-        strcat(list, writeback_names[i]);
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", writeback_names[i]);
     }
     return error_set(
         err, EMB_ERR_NOT_SUPPORTED, "mem.writeback is %s, which this CPU lacks; accepted here: %s",
@@ -109,8 +109,7 @@ int mem_init(struct mem *mem, enum mem_coherence coherence, enum mem_writeback w
     return EMB_OK;
 }
 
-/* ---- the writer's side ------------------------------------------------------------------------
- */
+/* ---- the writer's side -------------------------------------------------------------------- */
 
 static bool is_software(const struct mem *mem)
 {
@@ -193,8 +192,7 @@ void mem_drain(struct mem *mem)
 #endif
 }
 
-/* ---- the reader's side ------------------------------------------------------------------------
- */
+/* ---- the reader's side -------------------------------------------------------------------- */
 
 static void invalidate(struct mem *mem, const void *line)
 {
@@ -302,8 +300,7 @@ void mem_observe_range(struct mem *mem, const void *from, size_t bytes)
     fence_full();
 }
 
-/* ---- exceptions of law 4 ----------------------------------------------------------------------
- */
+/* ---- exceptions of law 4 ------------------------------------------------------------------ */
 
 bool mem_bitmap_take_at(struct mem *mem, struct pub_u64 *words, uint64_t bit)
 {

@@ -181,6 +181,7 @@ static void apply_chain(struct meta_state *state, uint64_t position,
     struct meta_lane *lane = &state->lanes[record->chain.lane];
     if (position < lane->as_of)
         return;
+    state->chain_changes++;
     lane->chain = (struct meta_chain){
         .version = record->chain.version, .count = record->chain.count, .position = position};
     memcpy(lane->chain.members, record->chain.members, sizeof lane->chain.members);

@@ -182,6 +182,7 @@ struct meta_state {
     uint64_t marks_as_of;     /* of next_producer, producer_mark, life and cut */
     uint32_t life;
     uint64_t cut;
+    uint64_t chain_changes; /* applied to this state so far: a hint to look again; not encoded */
 };
 
 int meta_state_init(struct meta_state *state, uint32_t topics_max, uint32_t sessions_max);

@@ -23,8 +23,7 @@
 #define NOTHING_NEWEST    UINT32_MAX
 #define PAYLOAD_BYTES_MAX ((1U << 24) - 1)
 
-/* ---- places -----------------------------------------------------------------------------------
- */
+/* ---- places ------------------------------------------------------------------------------- */
 
 static uint64_t handle_of(const struct blog *blog, uint32_t place)
 {
@@ -113,8 +112,7 @@ int blog_set_quota(struct blog *blog, uint32_t quota)
     return EMB_OK;
 }
 
-/* ---- lives ------------------------------------------------------------------------------------
- */
+/* ---- lives -------------------------------------------------------------------------------- */
 
 static uint32_t segment_bytes(const struct blog *blog)
 {
@@ -173,8 +171,7 @@ static bool open_next(struct blog *blog)
     return true;
 }
 
-/* ---- space ------------------------------------------------------------------------------------
- */
+/* ---- space -------------------------------------------------------------------------------- */
 
 uint32_t blog_batch_max(const struct blog *blog)
 {
@@ -257,8 +254,7 @@ void blog_outcome(struct blog *blog, uint64_t held, uint64_t position)
         place->last_position = position;
 }
 
-/* ---- how full ---------------------------------------------------------------------------------
- */
+/* ---- how full ----------------------------------------------------------------------------- */
 
 static uint32_t count_places(const struct blog *blog, enum blog_segment_state state)
 {
@@ -283,9 +279,7 @@ static uint32_t source_free(const struct blog *blog)
     return (uint32_t)min_u64(free_count, source->count - taken);
 }
 
-* /
-
-    uint64_t blog_free_bytes(const struct blog *blog)
+uint64_t blog_free_bytes(const struct blog *blog)
 {
     uint64_t segments = source_free(blog) + count_places(blog, BLOG_READY);
     return segments * segment_bytes(blog) + tail_room(blog);
@@ -308,8 +302,7 @@ uint64_t blog_blocking_slot(const struct blog *blog)
     return oldest ? oldest->slots_end : 0;
 }
 
-/* ---- reuse ------------------------------------------------------------------------------------
- */
+/* ---- reuse -------------------------------------------------------------------------------- */
 
 static bool lies_below(const struct blog_segment *place, uint64_t horizon)
 {

@@ -77,8 +77,7 @@ static uint64_t generation_of(struct bench *bench, uint64_t address)
     return region_segment_generation(region, region_segment_of(region, address));
 }
 
-/* ---- space --------------------------------------------------------------------------------------
- */
+/* ---- space -------------------------------------------------------------------------------- */
 
 static void space_is_handed_out_in_order(void **state)
 {
@@ -138,8 +137,7 @@ static void the_newest_is_trimmed_and_given_back(void **state)
     bench_close(&bench);
 }
 
-/* ---- reuse, edge R5 -----------------------------------------------------------------------------
- */
+/* ---- reuse, edge R5 ----------------------------------------------------------------------- */
 
 static void reuse_waits_for_outcome_kept_and_nodes(void **state)
 {
@@ -230,12 +228,13 @@ static void what_is_kept_stays_while_there_is_space(void **state)
     bench_open(&bench, 8, 8);
     for (uint64_t i = 0; i < 8; i++) {
         spaces[i] = whole_segment(&bench.blog, i, i);
-        int wanted = i < 3 ? 0 : 1; /* five of eight are free, and stay so */
-        assert_int_equal(reclaim(&bench.blog, ALL, 0), wanted);
+        assert_int_equal(reclaim(&bench.blog, ALL, 0), i >= 3); /* five of eight stay free */
     }
-    for (int i = 0; i < 3; i++) {
+    /* Four segments went round; of the lives in them the oldest, the fifth, is retired. */
+    for (int i = 0; i < 4; i++) {
         assert_int_equal(spaces[i].address, spaces[0].address + (uint64_t)i * SEGMENT);
-        assert_int_equal(generation_of(&bench, spaces[i].address) & 1, i == 2);
+        assert_int_equal(spaces[4 + i].address, spaces[i].address);
+        assert_int_equal(segment_is_living(generation_of(&bench, spaces[i].address)), i > 0);
     }
     assert_true(blog_free_bytes(&bench.blog) * 2 > blog_total_bytes(&bench.blog));
     bench_close(&bench);
@@ -312,8 +311,17 @@ static void generations_rise_across_owners(void **state)
     bench_close(&bench);
 }
 
-/* ---- a reader that pins, against an owner that reuses -------------------------------------------
- */
+/* Its owner died in the middle of a life: what it left unretired is told from what comes next. */
+static void a_dead_owners_life_is_not_continued(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, 1, 1);
+    region_segment_publish(&bench.rack.hosts[1], 10, 7, 3, 1);
+    assert_int_equal(generation_of(&bench, reserve(&bench.blog, 1).address), 9);
+    bench_close(&bench);
+}
+
+/* ---- a reader that pins, against an owner that reuses ------------------------------------- */
 
 #define RACE_LIVES 8000
 #define RACE_BYTES 512 /* of each batch that is looked at */
@@ -410,8 +418,7 @@ static void a_pinned_reader_never_sees_the_next_life(void **state)
     rack_each_mode(race);
 }
 
-/* ---- anything, for long -------------------------------------------------------------------------
- */
+/* ---- anything, for long ------------------------------------------------------------------- */
 
 #define SLOTS 64
 
@@ -504,77 +511,6 @@ static void nothing_needed_is_ever_overwritten(void **state)
     }
 }
 
-/* ---- where segments come from -------------------------------------------------------------------
- */
-
-struct taker {
-    struct region region;
-    uint32_t taken[256];
-    uint32_t count;
-};
-
-static void *take_all(void *arg)
-{
-    struct taker *taker = arg;
-    struct segment_source source;
-    uint32_t segment;
-    segment_source_shared(&source, &taker->region);
-    while ((segment = segment_source_take(&source)) != SEGMENT_NONE)
-        taker->taken[taker->count++] = segment;
-    return NULL;
-}
-
-static void four_threads_take_different_segments(void **state)
-{
-    static struct taker takers[4];
-    struct rack rack;
-    pthread_t threads[4];
-    unsigned char owners[256] = {0};
-    uint32_t total = 0;
-    rack_open(&rack, MEM_HARDWARE, MEM_WRITEBACK_AUTO);
-    for (int i = 0; i < 4; i++) {
-        takers[i].region = rack.hosts[i % 2];
-        assert_int_equal(pthread_create(&threads[i], NULL, take_all, &takers[i]), 0);
-    }
-    for (int i = 0; i < 4; i++) {
-        pthread_join(threads[i], NULL);
-        total += takers[i].count;
-        for (uint32_t k = 0; k < takers[i].count; k++)
-            owners[takers[i].taken[k]]++;
-    }
-    assert_int_equal(total, rack.hosts[0].areas.segments);
-    for (uint32_t i = 0; i < total; i++)
-        assert_int_equal(owners[i], 1);
-    struct segment_source source;
-    segment_source_shared(&source, &rack.hosts[1]);
-    segment_source_give(&source, 17);
-    assert_int_equal(segment_source_take(&source), 17);
-    rack_close(&rack);
-}
-
-static void partitions_are_disjoint_and_whole(void **state)
-{
-    struct rack rack;
-    unsigned char owners[256] = {0};
-    rack_open(&rack, MEM_SOFTWARE, MEM_WRITEBACK_AUTO);
-    struct region *region = &rack.hosts[0];
-    uint32_t share = region->areas.segments / 3; /* more than a word of the mask */
-    assert_true(share > 64);
-    for (uint32_t node = 0; node < 3; node++) {
-        struct segment_source source;
-        uint32_t segment, count = 0;
-        segment_source_partition(&source, region, node * share, share);
-        for (; (segment = segment_source_take(&source)) != SEGMENT_NONE; count++)
-            owners[segment]++;
-        assert_int_equal(count, share);
-        segment_source_give(&source, node * share + 65);
-        assert_int_equal(segment_source_take(&source), node * share + 65);
-    }
-    for (uint32_t i = 0; i < 3 * share; i++)
-        assert_int_equal(owners[i], 1);
-    rack_close(&rack);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,10 +524,9 @@ int main(void)
         cmocka_unit_test(the_blocking_slot_is_of_the_oldest_full_segment),
         cmocka_unit_test(a_smaller_quota_gives_back),
         cmocka_unit_test(generations_rise_across_owners),
+        cmocka_unit_test(a_dead_owners_life_is_not_continued),
         cmocka_unit_test(a_pinned_reader_never_sees_the_next_life),
         cmocka_unit_test(nothing_needed_is_ever_overwritten),
-        cmocka_unit_test(four_threads_take_different_segments),
-        cmocka_unit_test(partitions_are_disjoint_and_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

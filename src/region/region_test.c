@@ -3,8 +3,7 @@
 
 #include "region/test_rack.h"
 
-/* ---- geometry ---------------------------------------------------------------------------------
- */
+/* ---- geometry ----------------------------------------------------------------------------- */
 
 static void geometries_leave_room(void **state)
 {
@@ -80,8 +79,7 @@ static void impossible_geometries_are_named(void **state)
     expect_refused(large, "region_bytes", "leaves 0 segments");
 }
 
-/* ---- superblock -------------------------------------------------------------------------------
- */
+/* ---- superblock --------------------------------------------------------------------------- */
 
 static void round_trip(struct rack *rack)
 {
@@ -243,8 +241,7 @@ static void a_missing_writeback_is_refused(void **state)
     rack_close(&rack);
 }
 
-/* ---- payload ------------------------------------------------------------------------------------
- */
+/* ---- payload ------------------------------------------------------------------------------ */
 
 static void payload_outside_its_segment_is_refused(void **state)
 {
@@ -273,8 +270,7 @@ static void payload_outside_its_segment_is_refused(void **state)
     rack_close(&rack);
 }
 
-/* ---- check --------------------------------------------------------------------------------------
- */
+/* ---- check -------------------------------------------------------------------------------- */
 
 struct findings {
     int count;
@@ -369,6 +365,25 @@ static void valid_lines_that_cannot_be_are_found(void **state)
     rack_close(&rack);
 }
 
+/* As the tool sees it: nothing may be written, in no mode. */
+static void read_only(struct rack *rack)
+{
+    struct region region;
+    fill(&rack->hosts[0]);
+    assert_int_equal(mprotect(rack->hosts[1].base, rack->bytes, PROT_READ), 0);
+    assert_int_equal(region_attach(&region, rack->hosts[1].base, rack->bytes,
+                                   rack->hosts[0].mem.writeback, NULL),
+                     EMB_OK);
+    if (!RACK_ONE_MAPPING)
+        rack_flip(&rack->hosts[0], region_goi_line(&rack->hosts[0], 150), 20);
+    assert_int_equal(region_check(&region, NULL, NULL), !RACK_ONE_MAPPING);
+}
+
+static void a_read_only_mapping_can_be_checked(void **state)
+{
+    rack_each_mode(read_only);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_missing_writeback_is_refused),
         cmocka_unit_test(payload_outside_its_segment_is_refused),
         cmocka_unit_test(planted_damage_is_found),
+        cmocka_unit_test(a_read_only_mapping_can_be_checked),
         cmocka_unit_test(valid_lines_that_cannot_be_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,7 @@ static void note_asks(struct replica *replica, const struct replica_item *item, 
     const struct goi_entry_shared *entry = &item->entry;
     struct replica_lane *lane = &replica->lanes[entry->lane];
     uint64_t end = replica->cursor + 1;
+    replica->all_covered = false;
     if (asks_payload(entry) && !item->payload)
         note_missing(replica, lane);
     if (asks_sync(entry)) {

@@ -93,9 +93,18 @@ int replica_publish(struct replica *replica)
 {
     const struct meta_state *meta = follower_meta(replica->follower);
     int published = 0;
-    for (uint32_t lane = 0; lane <= LANE_MAX; lane++)
-        if (is_uncovered(&replica->lanes[lane], meta->lanes[lane].chain.version))
-            published += publish_lane(replica, lane);
+    if (replica->all_covered && replica->chain_changes == meta->chain_changes)
+        return 0; /* an idle replica looks at no lane */
+    replica->all_covered = true;
+    replica->chain_changes = meta->chain_changes;
+    for (uint32_t lane = 0; lane <= LANE_MAX; lane++) {
+        uint16_t version = meta->lanes[lane].chain.version;
+        if (!is_uncovered(&replica->lanes[lane], version))
+            continue;
+        published += publish_lane(replica, lane);
+        if (replica->lanes[lane].place >= 0 && is_uncovered(&replica->lanes[lane], version))
+            replica->all_covered = false;
+    }
     if (published)
         mem_drain(&replica->region->mem);
     return published;

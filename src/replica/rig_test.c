@@ -134,6 +134,7 @@ int store_failure(const struct store *s, struct error *err)
 
 void set_chain(struct world *w, uint32_t lane, uint16_t version, int count, const uint32_t *members)
 {
+    w->follower.meta.chain_changes++;
     struct meta_chain *chain = &w->follower.meta.lanes[lane].chain;
     *chain = (struct meta_chain){.version = version, .count = (uint16_t)count};
     memcpy(chain->members, members, (size_t)count * sizeof *members);
