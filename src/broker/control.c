@@ -335,9 +335,12 @@ static int publishing_begin(struct connection *c, const struct meta_topic *topic
 {
     struct publishing *pub = &c->publishing;
     struct meta_request *lost = NULL;
-    if (open->session != NO_SESSION && !(lost = request_session_lost(open->session)))
+    bool owned = pub->lost && pub->lost->record.session_end.session == open->session;
+    if (owned)
+        lost = pub->lost; /* it was opened by this connection */
+    else if (open->session != NO_SESSION && !(lost = request_session_lost(open->session)))
         return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a publisher now");
-    if (pub->lost)
+    if (pub->lost && !owned)
         request_lose_session(c->broker, pub->lost);
     *pub = (struct publishing){.open = true,
                                .topic = open->topic,

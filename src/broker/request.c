@@ -229,6 +229,15 @@ static void answer_session(struct connection *c, const struct meta_request *requ
     wire_put_u64(&w, request->outcome.session);
     wire_put_u64(&w, request->outcome.position);
     frame_end(c, &w, FRAME_SESSION_OK, request->correlation);
+    /* Until it is published to, the session is this connection's to lose. */
+    struct publishing *pub = &c->publishing;
+    if (pub->open)
+        return;
+    if (pub->lost)
+        request_lose_session(c->broker, pub->lost);
+    pub->lost = request_session_lost(request->outcome.session);
+    if (!pub->lost)
+        connection_break(c);
 }
 
 static void answer(struct broker *b, struct connection *c, const struct meta_request *request)
