@@ -24,7 +24,7 @@ struct agent {
 
 struct runner;
 
-#define RUNNER_AGENTS_MAX 64
+#define RUNNER_AGENTS_MAX  64
 #define RUNNER_PARK_MAX_NS 5000000ULL
 
 int runner_create(struct env *env, const char *name, struct runner **runner, struct error *err);
@@ -33,7 +33,8 @@ void runner_destroy(struct runner *runner);
 struct env_poller *runner_poller(struct runner *runner);
 /* Before runner_run or runner_start. */
 void runner_add(struct runner *runner, const struct agent *agent);
-/* One turn of all agents, then a look at the poller; waits at most park_ns when nothing was done. */
+/* One turn of all agents, then a look at the poller; waits at most park_ns when nothing was done.
+ */
 int runner_turn(struct runner *runner, uint64_t park_ns);
 /* Runs in the calling thread until runner_stop. */
 void runner_run(struct runner *runner);
