@@ -41,7 +41,7 @@ static int url_parse_shm(const char *name, struct map_url *url, struct error *er
                          url->text);
     url->kind = MAP_KIND_SHM;
     url->shm_name[0] = '/';
-    strcpy(url->shm_name + 1, name);
+    memcpy(url->shm_name + 1, name, strlen(name) + 1); /* its length was checked */
     return EMB_OK;
 }
 
