@@ -210,12 +210,16 @@ static void periodic_entries_are_said_to_be_copied_before_they_are_synced(void *
     struct world *w = *state;
     add(w, LANE, ENTRY_DATA, ENTRY_ASKS_COPY);
     turn(w, 1000 * MS);
+    assert_int_equal(w->store.flushed_to, 1);
     add(w, LANE, ENTRY_DATA, ENTRY_ASKS_COPY);
     turn(w, 1100 * MS);
+    assert_int_equal(w->store.flushes, 1); /* one at a time */
     assert_int_equal(copied_word(w, LANE, NODE), 0);
     w->store.copied = 1;
     turn(w, 1249 * MS);
     assert_int_equal(copied_word(w, LANE, NODE), completion_word(1, 1));
+    assert_int_equal(w->store.flushes, 2);
+    assert_int_equal(w->store.flushed_to, 2);
     assert_int_equal(synced_word(w, LANE, NODE), 0);
     assert_int_equal(w->store.syncs, 0);
     turn(w, 1250 * MS);

@@ -37,6 +37,7 @@ struct store {
     bool syncing;
     unsigned syncs, busy;
     uint64_t unsynced_bytes, sync_durable;
+    uint64_t flushed_to, flushes;
     int failure;
     uint64_t positions[POSITIONS];
     struct goi_entry_shared entries[POSITIONS];

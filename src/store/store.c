@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bits.h"
 #include "batch/batch.h"
 #include "store/state.h"
 
@@ -235,6 +236,32 @@ int store_sync(struct store *store, uint64_t durable_position)
         .position = store->appended,
         .file = store->current.file,
     };
+    store_submit(store);
+    return store->failure.code;
+}
+
+static void put_pad(struct store *store)
+{
+    struct staging *staging = &store->staging;
+    const struct store_file *file = &store->current;
+    struct frame_place place = {file->first_position, store_file_offset(file, staging->tail)};
+    uint64_t pad_bytes = align_up(staging->tail, STORE_BLOCK_BYTES) - staging->tail;
+    unsigned char pad[STORE_BLOCK_BYTES];
+    uint64_t from = staging->tail;
+    if (!pad_bytes)
+        return;
+    frame_pad(pad, place, store->appended, pad_bytes);
+    staging_put(staging, pad, pad_bytes);
+    staging_frame_ends(staging, from, store->appended, store->appended);
+    store->counters.appended_bytes += pad_bytes;
+}
+
+int store_flush(struct store *store)
+{
+    if (store->failure.code || store->staging.tail == store->staging.flushed)
+        return store->failure.code;
+    put_pad(store);
+    staging_flush(&store->staging, store->appended);
     store_submit(store);
     return store->failure.code;
 }

@@ -66,6 +66,11 @@ int store_append(struct store *store, uint64_t position, const struct goi_entry_
  * is under way. No-op (EMB_OK) when nothing was appended since the last one.
  */
 int store_sync(struct store *store, uint64_t durable_position);
+/*
+ * Begins to write all that is appended so far, without a sync: pads to 4 KiB. What is written
+ * counts for store_copied. No-op (EMB_OK) when nothing was appended since the last flush or sync.
+ */
+int store_flush(struct store *store);
 bool store_sync_under_way(const struct store *store);
 /* Appended, but not covered by a finished or started sync. */
 uint64_t store_unsynced_bytes(const struct store *store);

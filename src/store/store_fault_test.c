@@ -32,6 +32,8 @@ static void any_order_of_completions_gives_the_same_log(void **state)
             assert_int_equal(fixture_fill(store, position, position + 1, MOST), EMB_OK);
             if (position % 17 == 0)
                 store_sync(store, position);
+            if (position % 5 == seed % 5)
+                assert_int_equal(store_flush(store), EMB_OK);
             store_do_work(store, position);
             assert_true(store_copied(store) >= copied && store_synced(store) >= synced);
             assert_true(store_synced(store) <= store_copied(store));
@@ -73,6 +75,29 @@ static void copied_is_what_stands_in_the_file_whole(void **state)
         ASSERT_CODE(rescan(env, &summary, NULL), EMB_OK);
         assert_int_equal(summary.end_position, copied);
         assert_true(end < 110 || copied > 100);
+        fake_destroy(env);
+    }
+}
+
+/* A flush writes all of it, whole blocks, and syncs nothing. */
+static void a_flush_writes_what_is_appended(void **state)
+{
+    for (uint64_t end = 101; end < 130; end++) {
+        struct env *env = fake_create(end);
+        struct store_options options = fixture_options();
+        struct store *store = fixture_open(env, &options);
+        assert_int_equal(fixture_fill(store, 100, end, MOST), EMB_OK);
+        assert_int_equal(store_flush(store), EMB_OK);
+        assert_int_equal(store_flush(store), EMB_OK);
+        for (int i = 0; i < 200; i++)
+            store_do_work(store, 1);
+        assert_int_equal(store_copied(store), end);
+        assert_int_equal(store_synced(store), 100);
+        assert_int_equal(env->written_twice, 0);
+        store_close(store);
+        struct store_summary summary;
+        ASSERT_CODE(rescan(env, &summary, NULL), EMB_OK);
+        assert_int_equal(summary.end_position, end);
         fake_destroy(env);
     }
 }
@@ -343,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_order_of_completions_gives_the_same_log),
         cmocka_unit_test(copied_is_what_stands_in_the_file_whole),
+        cmocka_unit_test(a_flush_writes_what_is_appended),
         cmocka_unit_test(a_crash_loses_nothing_that_was_synced),
         cmocka_unit_test(a_failed_write_or_sync_ends_the_store),
         cmocka_unit_test(a_full_disk_ends_the_store_only_when_a_write_fails),
