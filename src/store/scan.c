@@ -170,12 +170,14 @@ static bool entry_is_right(const struct store_frame *frame)
     return crc32c_extend(crc, &frame->position, sizeof(frame->position)) == frame->entry.crc;
 }
 
+/* The entry of a META batch may name what the sequencer assigned; its batch has no producer. */
 static bool batch_is_right(const struct store_frame *frame, struct error *why)
 {
     const struct goi_entry_shared *entry = &frame->entry;
+    bool meta = entry->kind == ENTRY_META;
     struct batch_identity identity = {
-        .session = entry->session,
-        .client_sequence = entry->client_sequence,
+        .session = meta ? NO_SESSION : entry->session,
+        .client_sequence = meta ? NO_SEQUENCE : entry->client_sequence,
         .message_count = entry->message_count,
         .max_timestamp_ms = get_u48(entry->timestamp_ms),
     };

@@ -40,10 +40,12 @@ static inline struct sample sample_bare(uint64_t position)
     return sample;
 }
 
-/* A batch of one record whose value has `value_bytes` bytes, all following from the position. */
+/* A batch of one record whose value has `value_bytes` bytes, all following from the position. Every
+   fifth is META: its batch has no producer, its entry the session that it was granted. */
 static inline struct sample sample_batch(uint64_t position, size_t value_bytes)
 {
     struct sample sample = {0};
+    bool meta = position % 5 == 4;
     unsigned char *value = malloc(value_bytes + 1);
     size_t room = value_bytes + 256;
     void *buffer = malloc(room), *finished;
@@ -59,12 +61,13 @@ static inline struct sample sample_batch(uint64_t position, size_t value_bytes)
     batch_builder_init(&builder, buffer, room);
     ASSERT(batch_append(&builder, &record));
     ssize_t bytes =
-        batch_finish(&builder, SAMPLE_SESSION, position, BATCH_NONE, 0, NULL, 0, &finished);
+        batch_finish(&builder, meta ? NO_SESSION : SAMPLE_SESSION, meta ? NO_SEQUENCE : position,
+                     BATCH_NONE, 0, NULL, 0, &finished);
     ASSERT(bytes > 0 && finished == buffer);
     free(value);
     sample.payload = buffer;
     sample.payload_bytes = (size_t)bytes;
-    sample.entry.kind = ENTRY_DATA;
+    sample.entry.kind = meta ? ENTRY_META : ENTRY_DATA;
     sample.entry.session = SAMPLE_SESSION;
     sample.entry.client_sequence = position;
     sample.entry.message_count = 1;
