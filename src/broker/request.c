@@ -141,6 +141,24 @@ static uint32_t stores_here(const struct meta_state *meta)
     return count;
 }
 
+/* What of the settings is impossible, in the words of who checks them. */
+static int refuse_settings(const struct meta_state *meta, const struct meta_record *record,
+                           int reason, struct error *err)
+{
+    struct topic_settings settings = {.order = record->topic_create.order,
+                                      .replicas = record->topic_create.replicas,
+                                      .min_insync = record->topic_create.min_insync,
+                                      .gap = record->topic_create.gap,
+                                      .durability = record->topic_create.durability};
+    unsigned members = meta->lanes[LANE_SEQUENCER].chain.count;
+    if (topic_settings_check(&settings, err) == reason)
+        return reason;
+    return error_set(err, reason,
+                     "topic \"%s\" asks for %u replicas; 0 to %u are accepted, as chains have %u "
+                     "members here",
+                     record->topic_create.name, settings.replicas, members, members);
+}
+
 static int refuse_topic(const struct broker *b, const struct meta_record *record, int reason,
                         struct error *err)
 {
@@ -164,6 +182,8 @@ static int refuse_topic(const struct broker *b, const struct meta_record *record
                          "topic \"%s\": order %u is not supported by this version; "
                          "0, 1, 2 and 5 are accepted",
                          name, record->topic_create.order);
+    case EMB_ERR_INVALID_SETTING:
+        return refuse_settings(meta, record, reason, err);
     default:
         return error_set(err, reason,
                          "topic \"%s\" (order %u, replicas %u, min_insync %u, gap %u): "
