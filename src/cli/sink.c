@@ -48,7 +48,8 @@ void sink_put(struct sink *sink, const void *bytes, size_t count)
         write_all(sink, bytes, count);
         return;
     }
-    memcpy(sink->buffer + sink->used, bytes, count);
+    if (count) /* what is absent is NULL */
+        memcpy(sink->buffer + sink->used, bytes, count);
     sink->used += count;
 }
 
