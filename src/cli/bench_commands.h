@@ -12,7 +12,7 @@ struct bench_publish_values {
     int order;
     uint64_t replicas;
     uint64_t publishers;
-    bool own_clients;
+    bool shared_client;
     uint64_t message_bytes;
     uint64_t batch_bytes;
     uint64_t seconds;

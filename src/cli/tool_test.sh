@@ -28,9 +28,9 @@ for noun in topic produce consume status region store bench; do
     expect 0 "example:" "$noun" --help
     expect 0 "example:" help "$noun"
 done
-for verb in "topic create" "topic list" "topic describe" "topic delete" \
-    "region format" \
-    "region inspect" "region check" "store inspect" "store check" "bench publish" "bench consume"; do
+for verb in "topic create" "topic list" "topic describe" "topic delete" "region format" \
+    "region inspect" "region check" "store inspect" "store check" "bench publish" \
+    "bench consume"; do
     expect 0 "--json" $verb --help
 done
 expect 2 'unknown command "topik"; did you mean topic?' topik list
