@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cluster/member.h"
+#include "node/status.h"
 
 struct node {
     struct node_options options;
@@ -69,6 +70,14 @@ static int open_member(struct node *node, uint16_t port, struct error *err)
     return member_create(&options, &node->member, err);
 }
 
+static void more_status(void *arg, broker_status_fn *fn, void *fn_arg)
+{
+    const struct node *node = arg;
+    node_status_process(node->options.node, fn, fn_arg);
+    if (node->replica)
+        node_status_replica(node->options.node, node->replica, node->store, fn, fn_arg);
+}
+
 static int open_broker(struct node *node, struct error *err)
 {
     const struct node_options *o = &node->options;
@@ -84,8 +93,8 @@ static int open_broker(struct node *node, struct error *err)
                                      .high_percent = o->high_percent,
                                      .low_percent = o->low_percent,
                                      .backpressure_ms = o->backpressure_ms,
-                                     .more_status = o->more_status,
-                                     .more_arg = o->more_arg};
+                                     .more_status = more_status,
+                                     .more_arg = node};
     return broker_create(&options, &node->broker, err);
 }
 

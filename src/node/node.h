@@ -31,9 +31,6 @@ struct node_options {
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;
     uint32_t high_percent, low_percent, backpressure_ms;
-    /* What else a STATUS answer of this node shows; may be NULL. */
-    void (*more_status)(void *arg, broker_status_fn *fn, void *fn_arg);
-    void *more_arg;
 };
 
 struct node;
