@@ -54,7 +54,7 @@ void follower_destroy(struct follower *f)
     free(f);
 }
 
-/* ---- the reading half -------------------------------------------------------------------------- */
+/* ---- the reading half ------------------------------------------------------------------------ */
 
 /* Finds the highest epoch and its record; false while there is none to follow. */
 static bool find_epoch(struct follower *f)
@@ -81,8 +81,8 @@ static bool follow_jump(struct follower *f, uint64_t *position)
 {
     struct interval next;
     if (!region_interval_observe(f->region, f->epoch.workspace, f->epoch.epoch, f->line, &next) ||
-        next.end != *position)
-        return false;
+        next.end != *position || next.next_start < next.end)
+        return false; /* not there, elsewhere, or it would lead back */
     durable_note_jump(&f->durable, next.end, next.next_start);
     *position = next.next_start;
     f->line++;
@@ -100,7 +100,7 @@ static uint32_t read_entries(struct follower *f, uint64_t committed)
     return count;
 }
 
-/* ---- the acting half --------------------------------------------------------------------------- */
+/* ---- the acting half ------------------------------------------------------------------------- */
 
 static int fail(struct follower *f, uint64_t position, const char *what)
 {
@@ -147,11 +147,12 @@ static int take_entry(struct follower *f, const struct goi_entry_shared *entry)
         const unsigned char *bytes = follower_payload(f, entry);
         if (!bytes || meta_batch_read(bytes, payload_bytes(entry->payload), &record, NULL))
             return fail(f, position, "its META payload is damaged");
-        meta_apply(&f->meta, position, entry, &record);
-        note_live_nodes(f);
-    } else {
-        meta_apply(&f->meta, position, entry, NULL);
     }
+    if (!meta_entry_holds(&f->meta, entry, &record))
+        return fail(f, position, "its kind, lane, topic or session cannot be");
+    meta_apply(&f->meta, position, entry, entry->kind == ENTRY_META ? &record : NULL);
+    if (entry->kind == ENTRY_META)
+        note_live_nodes(f);
     durable_note(&f->durable, position, entry);
     index_note(f, position, entry);
     note_outcome(f, position, entry);

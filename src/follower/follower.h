@@ -36,7 +36,7 @@ int follower_do_work(struct follower *follower, uint64_t now_ns);
    incarnation has ended. */
 int follower_failure(const struct follower *follower, struct error *err);
 
-/* ---- positions ---------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
 uint64_t follower_epoch(const struct follower *follower); /* 0: no sequencer yet */
 /* Everything below has been taken (and is below committed_seq of its epoch). */
@@ -61,7 +61,7 @@ int follower_entry(struct follower *follower, uint64_t position, struct goi_entr
 const unsigned char *follower_payload(struct follower *follower,
                                       const struct goi_entry_shared *entry);
 
-/* ---- outcomes of this node's lanes ------------------------------------------------------------- */
+/* ---- outcomes of this node's lanes ----------------------------------------------------------- */
 
 struct outcome {
     uint64_t position;
@@ -78,7 +78,7 @@ struct outcome {
 /* Oldest first, in order of position; false when there is none. Only lanes granted to this node. */
 bool follower_outcome_take(struct follower *follower, struct outcome *outcome);
 
-/* ---- this node's pins on memory ------------------------------------------------------------------ */
+/* ---- this node's pins on memory -------------------------------------------------------------- */
 
 /* The replica's cursor: payload below `position` is not needed by it any more. Only rises.
    NO_POSITION (at start): there is no replica. */
@@ -99,12 +99,12 @@ void follower_reading(struct follower *follower, uint64_t position);
 bool follower_payload_stands(struct follower *follower, uint64_t position,
                              const struct goi_entry_shared *entry);
 
-/* ---- topics ---------------------------------------------------------------------------------------- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
 /*
  * The topic's DATA entry that holds `offset`, or the first one after it. `floor` of what is in
  * memory is respected. EMB_OK; EMB_ERR_OFFSET_OUT_OF_RANGE: older than memory holds (*oldest is
- * the first offset that can be read); EMB_ERR_NOT_FOUND: beyond the newest (the cursor waits there).
+ * the first offset that can be read); EMB_ERR_NOT_FOUND: beyond the newest (to wait there).
  */
 int follower_find_offset(struct follower *follower, uint32_t topic, uint64_t offset,
                          uint64_t *position, uint64_t *oldest);
@@ -119,7 +119,7 @@ uint64_t follower_oldest_offset(struct follower *follower, uint32_t topic);
 /* After the newest batch of the topic that lies below `limit` (a position: D or committed). */
 uint64_t follower_end_offset(struct follower *follower, uint32_t topic, uint64_t limit);
 
-/* ---- counters ------------------------------------------------------------------------------------- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 struct follower_counters {
     uint64_t turns;

@@ -143,31 +143,37 @@ static void offsets_and_timestamps_are_found(void **state)
     teardown(&rig);
 }
 
-static void the_oldest_moves_on_with_the_ring(void **state)
+static void oldest_moves_on_from(uint64_t start)
 {
     struct rig rig;
-    setup(&rig, 0);
+    setup(&rig, start);
     put_topic(&rig, 1, 0, 0);
     put_topic(&rig, 2, 0, 0);
     put_data(&rig, 2, 0, 5); /* a topic that nobody writes any more */
-    uint64_t ring = rig.seat.areas.goi_entries;
+    uint64_t ring = rig.seat.areas.goi_entries, begin = start + 3;
     for (uint64_t i = 0; i < 3 * ring; i++) {
         put_data(&rig, 1, 1 + (uint32_t)(i / 64 % 6), i);
         commit(&rig);
         turns(&rig, 1);
         uint64_t first = follower_next_in_topic(rig.follower, 1, NO_POSITION);
-        uint64_t expected = rig.position > ring ? rig.position - ring : 3;
-        assert_int_equal(first, max_u64(expected, 3));
+        uint64_t expected = rig.position > ring ? rig.position - ring : begin;
+        assert_int_equal(first, max_u64(expected, begin));
         uint64_t position, oldest;
         int rc = follower_find_offset(rig.follower, 1, 0, &position, &oldest);
-        assert_int_equal(rc, first == 3 ? EMB_OK : EMB_ERR_OFFSET_OUT_OF_RANGE);
-        assert_int_equal(oldest, (first - 3) * 3);
+        assert_int_equal(rc, first == begin ? EMB_OK : EMB_ERR_OFFSET_OUT_OF_RANGE);
+        assert_int_equal(oldest, (first - begin) * 3);
         assert_int_equal(follower_find_offset(rig.follower, 1, oldest + 1, &position, NULL), 0);
         assert_int_equal(position, first);
     }
     assert_int_equal(follower_next_in_topic(rig.follower, 2, NO_POSITION), NO_POSITION);
     assert_int_equal(follower_oldest_offset(rig.follower, 2), 3);
     teardown(&rig);
+}
+
+static void the_oldest_moves_on_with_the_ring(void **state)
+{
+    oldest_moves_on_from(0);
+    oldest_moves_on_from((1ULL << 32) - 200); /* stamps wrap */
 }
 
 static void what_has_left_its_segment_does_not_stand(void **state)
@@ -202,6 +208,79 @@ static void what_has_left_its_segment_does_not_stand(void **state)
     assert_int_equal(follower_entry(rig.follower, 3, &late, NULL), EMB_OK);
     assert_false(follower_payload_stands(rig.follower, 3, &late));
     teardown(&rig);
+}
+
+/* Its lane filled segment 1 with batches that were all sent back, and returned to segment 0. */
+static void another_life_of_a_segment_is_noticed(void **state)
+{
+    struct rig rig;
+    setup(&rig, 0);
+    put_topic(&rig, 1, 0, 0);
+    put_data(&rig, 1, 0, 1);
+    put(&rig, (struct goi_entry_shared){
+                  .kind = ENTRY_RETRY,
+                  .topic = 1,
+                  .payload = payload_word(region_segment_address(&rig.seat, 1), 61)});
+    commit(&rig);
+    turns(&rig, 2);
+    region_segment_publish(&rig.seat, 0, 3, 0, 0);
+    put_data(&rig, 1, 0, 2); /* at a higher address than the batch of the earlier life */
+    commit(&rig);
+    turns(&rig, 2);
+    struct goi_entry_shared entry;
+    assert_int_equal(follower_entry(rig.follower, 3, &entry, NULL), EMB_OK);
+    assert_true(follower_payload_stands(rig.follower, 3, &entry));
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 3);
+    teardown(&rig);
+}
+
+/* The sequencer goes on into the next lap before this follower does. */
+static void what_the_next_lap_took_is_not_the_oldest(void **state)
+{
+    struct rig rig;
+    setup(&rig, 0);
+    put_topic(&rig, 1, 0, 0);
+    uint64_t ring = rig.seat.areas.goi_entries;
+    while (rig.position < ring)
+        put_data(&rig, 1, 0, 1000 + rig.position);
+    commit(&rig);
+    turns(&rig, 3);
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 0);
+    for (int i = 0; i < 3; i++) /* over the topic's creation and its first two batches */
+        put_data(&rig, 1, 0, 5000);
+    commit(&rig);
+    uint64_t position, oldest;
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 6);
+    assert_int_equal(follower_find_offset(rig.follower, 1, 5, &position, &oldest),
+                     EMB_ERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(oldest, 6);
+    assert_int_equal(follower_find_offset(rig.follower, 1, 6, &position, NULL), EMB_OK);
+    assert_int_equal(position, 3);
+    turns(&rig, 3);
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 6);
+    teardown(&rig);
+}
+
+static void entries_that_break_the_rules_end_the_incarnation(void **state)
+{
+    struct goi_entry_shared bad[] = {
+        {.kind = ENTRY_DATA, .topic = 1, .lane = 200}, {.kind = 99, .topic = 1}, {.kind = 0}};
+    for (size_t i = 0; i <= COUNT_OF(bad); i++) {
+        struct rig rig;
+        setup(&rig, 0);
+        put_topic(&rig, 1, 0, 0);
+        if (i < COUNT_OF(bad))
+            put(&rig, bad[i]);
+        else
+            put_topic(&rig, 0, 0, 0); /* there is no topic 0 */
+        commit(&rig);
+        follower_do_work(rig.follower, 1);
+        struct error err;
+        assert_int_equal(follower_failure(rig.follower, &err), EMB_ERR_CORRUPT);
+        assert_non_null(strstr(err.text, "position 1"));
+        assert_int_equal(follower_position(rig.follower), 1);
+        teardown(&rig);
+    }
 }
 
 static void put_chain(struct rig *rig, uint32_t lane, uint16_t version, uint16_t count)
@@ -298,6 +377,23 @@ static void a_jump_in_the_record_is_followed(void **state)
     teardown(&rig);
 }
 
+static void a_jump_backwards_is_not_believed(void **state)
+{
+    struct rig rig;
+    setup(&rig, 40);
+    put_topic(&rig, 1, 0, 0);
+    commit(&rig);
+    turns(&rig, 3);
+    struct interval back = {.epoch = 5, .end = 41, .next_start = 40};
+    region_interval_publish(&rig.seat, 2, 5, 1, &back);
+    rig.position = 64;
+    commit(&rig);
+    follower_do_work(rig.follower, 1);
+    assert_int_equal(follower_position(rig.follower), 41);
+    assert_int_equal(follower_failure(rig.follower, NULL), EMB_ERR_CORRUPT);
+    teardown(&rig);
+}
+
 static void what_is_not_there_ends_the_incarnation(void **state)
 {
     struct rig rig;
@@ -319,8 +415,12 @@ int main(void)
         cmocka_unit_test(offsets_and_timestamps_are_found),
         cmocka_unit_test(the_oldest_moves_on_with_the_ring),
         cmocka_unit_test(what_has_left_its_segment_does_not_stand),
+        cmocka_unit_test(another_life_of_a_segment_is_noticed),
+        cmocka_unit_test(what_the_next_lap_took_is_not_the_oldest),
+        cmocka_unit_test(entries_that_break_the_rules_end_the_incarnation),
         cmocka_unit_test(durable_is_what_the_tails_say),
         cmocka_unit_test(a_jump_in_the_record_is_followed),
+        cmocka_unit_test(a_jump_backwards_is_not_believed),
         cmocka_unit_test(what_is_not_there_ends_the_incarnation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static bool in_ring(struct follower *f, uint64_t position)
     return cell_at(f, position)->lap == lap_of(f, position) && cell_at(f, position)->topic != 0;
 }
 
-/* ---- taking entries ------------------------------------------------------------------------------ */
+/* ---- taking entries -------------------------------------------------------------------------- */
 
 /* The slot's earlier occupant leaves: its topic's oldest moves on. */
 static void evict(struct follower *f, struct index_cell *cell, uint64_t slot)
@@ -98,6 +98,15 @@ static uint32_t note_segment(struct follower *f, uint64_t position,
     return (uint32_t)note->generation;
 }
 
+/* What was not committed also tells that its lane went on to another segment: when it comes back to
+   the one before, that may be another life of it. */
+static void pass_by_segment(struct follower *f, const struct goi_entry_shared *entry)
+{
+    uint32_t segment = region_segment_of(f->region, payload_address(entry->payload));
+    if (segment != f->lane_segment[entry->lane])
+        f->lane_segment[entry->lane] = UINT32_MAX;
+}
+
 static void sample_batch(struct topic_index *topic, uint64_t position,
                          const struct goi_entry_shared *entry)
 {
@@ -121,8 +130,10 @@ void index_note(struct follower *f, uint64_t position, const struct goi_entry_sh
     if (entry->kind == ENTRY_META)
         note_segment(f, position, entry);
     if (entry->kind != ENTRY_DATA || entry->topic == 0 ||
-        entry->topic > f->region->geometry.topics)
+        entry->topic > f->region->geometry.topics) {
+        pass_by_segment(f, entry);
         return;
+    }
     cell->generation = note_segment(f, position, entry);
     cell->topic = entry->topic;
     struct topic_index *topic = &f->topics[entry->topic - 1];
@@ -134,7 +145,7 @@ void index_note(struct follower *f, uint64_t position, const struct goi_entry_sh
     sample_batch(topic, position, entry);
 }
 
-/* ---- searching ------------------------------------------------------------------------------------ */
+/* ---- searching ------------------------------------------------------------------------------- */
 
 static bool segment_stands(struct follower *f, uint64_t payload, uint32_t generation)
 {
@@ -176,7 +187,8 @@ uint64_t follower_next_in_topic(struct follower *f, uint32_t topic, uint64_t pos
         return next_of(f, position);
     raise_memory_floor(f);
     uint64_t at = index->oldest;
-    while (at != NO_POSITION && (at < f->memory_floor || (position != NO_POSITION && at <= position)))
+    while (at != NO_POSITION &&
+           (at < f->memory_floor || (position != NO_POSITION && at <= position)))
         at = next_of(f, at);
     return at;
 }
@@ -184,9 +196,12 @@ uint64_t follower_next_in_topic(struct follower *f, uint32_t topic, uint64_t pos
 uint64_t follower_oldest_offset(struct follower *f, uint32_t topic)
 {
     const struct meta_topic *meta = meta_topic_by_id(&f->meta, topic);
-    uint64_t position = follower_next_in_topic(f, topic, NO_POSITION);
+    uint64_t at = follower_next_in_topic(f, topic, NO_POSITION);
     struct goi_entry_shared entry;
-    if (position == NO_POSITION || !region_goi_observe(f->region, position, &entry))
+    /* The sequencer may be a lap ahead of the index: then the oldest are overwritten, no more. */
+    while (at != NO_POSITION && !region_goi_observe(f->region, at, &entry))
+        at = next_of(f, at);
+    if (at == NO_POSITION)
         return meta ? meta->next_offset : 0;
     return entry.base_offset;
 }

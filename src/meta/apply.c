@@ -87,6 +87,30 @@ int meta_decide(const struct meta_state *state, const struct meta_record *record
     }
 }
 
+/* ---- judging: what reads the log of another host --------------------------------------------- */
+
+static bool session_can_open(const struct meta_state *state, uint64_t session)
+{
+    return session != 0 && session != NO_SESSION &&
+           (meta_session_find(state, session) || state->session_count < state->session_places);
+}
+
+bool meta_entry_holds(const struct meta_state *state, const struct goi_entry_shared *entry,
+                      const struct meta_record *record)
+{
+    if (entry->lane > LANE_SEQUENCER || entry->kind < ENTRY_DATA || entry->kind > ENTRY_SKIP)
+        return false;
+    if (entry->kind != ENTRY_META)
+        return true;
+    if (!record)
+        return false;
+    if (record->type == META_TOPIC_CREATE)
+        return entry->topic >= 1 && entry->topic <= state->topics_max;
+    if (record->type == META_SESSION_OPEN)
+        return session_can_open(state, entry->session);
+    return true;
+}
+
 /* ---- applying: everybody --------------------------------------------------------------------- */
 
 static void apply_topic_create(struct meta_state *state, uint64_t position,

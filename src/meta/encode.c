@@ -255,6 +255,9 @@ static bool load_node(struct meta_state *state, const struct item_head *head,
     if (item->node >= NODE_MAX || item->lane_count > NODE_LANES_MAX ||
         !memchr(item->host, 0, sizeof item->host))
         return false;
+    for (uint32_t i = 0; i < item->lane_count; i++)
+        if (item->lanes[i] >= LANE_MAX)
+            return false;
     struct meta_node *node = &state->nodes[item->node];
     *node = (struct meta_node){.as_of = head->as_of,
                                .incarnation = item->incarnation,
@@ -275,6 +278,9 @@ static bool load_lane(struct meta_state *state, const struct item_head *head,
 {
     if (item->lane > LANE_MAX || item->node > NODE_MAX || item->chain_count > CHAIN_MAX)
         return false;
+    for (uint32_t i = 0; i < item->chain_count; i++)
+        if (item->members[i] >= NODE_MAX)
+            return false;
     struct meta_lane *lane = &state->lanes[item->lane];
     *lane = (struct meta_lane){.as_of = head->as_of,
                                .node = item->node,
@@ -291,8 +297,8 @@ static bool load_session(struct meta_state *state, const struct item_head *head,
                          const struct item_session *item)
 {
     if (item->session == 0 || item->session == NO_SESSION ||
-        meta_session_find(state, item->session) || state->session_count >= state->sessions_max)
-        return false;
+        meta_session_find(state, item->session) || state->session_count >= state->session_places)
+        return false; /* as many as have places: items are of different positions */
     struct meta_session *session = meta_session_add(state, item->session);
     session->as_of = head->as_of;
     session->topic = item->topic;

@@ -103,7 +103,7 @@ uint32_t meta_batch_build(void *to, const struct meta_record *record, uint64_t n
 /* Checks CRC, form and fields (terminated names, known type, ranges). EMB_ERR_CORRUPT_BATCH. */
 int meta_batch_read(const void *bytes, size_t count, struct meta_record *record, struct error *err);
 
-/* ---- state ------------------------------------------------------------------------------------ */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 /* In each item, `as_of`: it holds the effects of all entries below this position. */
 struct meta_topic {
@@ -193,6 +193,8 @@ struct meta_topic *meta_topic_by_name(const struct meta_state *state, const char
 struct meta_topic *meta_topic_by_id(const struct meta_state *state, uint32_t id);
 /* The session of exactly this id and epoch, ended ones too as long as their place is kept. */
 struct meta_session *meta_session_find(const struct meta_state *state, uint64_t session);
+/* The place that the next session to be opened takes: a free one, or that of one that ended. */
+uint32_t meta_session_next_place(const struct meta_state *state);
 /* The original's offset of a duplicate that starts at client_sequence, NO_OFFSET if forgotten. */
 uint64_t meta_session_offset(const struct meta_session *session, uint64_t client_sequence);
 
@@ -204,6 +206,10 @@ uint64_t meta_session_offset(const struct meta_session *session, uint64_t client
  */
 int meta_decide(const struct meta_state *state, const struct meta_record *record,
                 struct goi_entry_shared *entry);
+/* Whether an entry keeps the log's rules, so that it can be applied: its kind and lane, and what a
+   META entry assigns (topic id, session). `record` for kind META: checked by meta_batch_read. */
+bool meta_entry_holds(const struct meta_state *state, const struct goi_entry_shared *entry,
+                      const struct meta_record *record);
 /*
  * Applies one entry, in order of position. `record` for kind META, else NULL.
  * DATA: the topic's next offset, the session's next and window. META: as decided.
@@ -211,7 +217,7 @@ int meta_decide(const struct meta_state *state, const struct meta_record *record
 void meta_apply(struct meta_state *state, uint64_t position, const struct goi_entry_shared *entry,
                 const struct meta_record *record);
 
-/* ---- as bytes: checkpoints and store snapshots ------------------------------------------------- */
+/* ---- as bytes: checkpoints and store snapshots ----------------------------------------------- */
 
 /* Where a sliced encoding stands; zero-initialised to begin. */
 struct meta_cursor {
@@ -220,14 +226,14 @@ struct meta_cursor {
 };
 /*
  * Encodes about `items` more items, each as of `position` (the state holds everything below it), in
- * at most `capacity` bytes. Returns bytes written (0 is possible: only empty places were passed), or
+ * at most `capacity` bytes. Returns bytes written (0 is possible: only empty places passed), or
  * EMB_ERR_NO_SPACE when not one item fits. Call until meta_encode_done.
  */
 int64_t meta_encode(const struct meta_state *state, struct meta_cursor *cursor, uint64_t position,
                     unsigned items, void *bytes, size_t capacity);
 bool meta_encode_done(const struct meta_cursor *cursor);
-/* Loads what meta_encode wrote into a fresh state. Entries below an item's position that are applied
-   afterwards are recognised by that position and leave the item alone.
+/* Loads what meta_encode wrote into a fresh state. Entries below an item's position that are
+   applied afterwards are recognised by that position and leave the item alone.
    EMB_ERR_CORRUPT names item and offset. */
 int meta_decode(struct meta_state *state, const void *bytes, size_t count, struct error *err);
 

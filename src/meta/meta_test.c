@@ -209,7 +209,7 @@ static size_t encode_all(const struct meta_state *state, uint64_t position, unsi
     return used;
 }
 
-/* A state decoded from a checkpoint and fed the entries since its first item equals the original. */
+/* A state decoded from a checkpoint and fed the entries since its first item equals the other. */
 static void encoded_state_and_replay_equal_the_original(void **unused)
 {
     enum { CAPACITY = 65536, ENTRIES = 60 };
@@ -249,6 +249,78 @@ static void encoded_state_and_replay_equal_the_original(void **unused)
     meta_state_free(&loaded);
 }
 
+/* Items are of different positions, so a whole checkpoint can hold more open sessions than there
+   ever were at once, and ended ones beside a full house. */
+static void as_many_sessions_are_loaded_as_have_places(void **unused)
+{
+    enum { CAPACITY = 65536 };
+    struct meta_state state, loaded;
+    state_with_topic(&state);
+    unsigned char *bytes = malloc(CAPACITY);
+    uint64_t open[SESSIONS];
+    uint64_t ended = open_session(&state, 3);
+    for (int i = 0; i < SESSIONS - 1; i++)
+        open[i] = open_session(&state, 4 + (uint64_t)i);
+    end_session(&state, 20, ended);
+    struct meta_cursor cursor = {0};
+    size_t used = 0;
+    while (cursor.stage < 4 || cursor.item < SESSIONS)
+        used += (size_t)meta_encode(&state, &cursor, 21, 1, bytes + used, CAPACITY - used);
+    for (int i = 0; i < SESSIONS - 1; i++)
+        end_session(&state, 21 + (uint64_t)i, open[i]);
+    for (int i = 0; i < SESSIONS; i++)
+        open[i] = open_session(&state, 40 + (uint64_t)i);
+    while (!meta_encode_done(&cursor))
+        used += (size_t)meta_encode(&state, &cursor, 60, 1, bytes + used, CAPACITY - used);
+    struct error err = {0};
+    assert_int_equal(meta_state_init(&loaded, TOPICS, SESSIONS), EMB_OK);
+    if (meta_decode(&loaded, bytes, used, &err))
+        fail_msg("%s", err.text);
+    uint32_t later = state.session_places - SESSIONS; /* the rest took places already encoded */
+    assert_int_equal(loaded.session_count, SESSIONS - 1 + later);
+    for (uint32_t i = 0; i < later; i++)
+        assert_false(meta_session_find(&loaded, open[i])->ended);
+    assert_true(meta_session_find(&loaded, ended)->ended);
+    free(bytes);
+    meta_state_free(&state);
+    meta_state_free(&loaded);
+}
+
+/* What a sequencer would never write is told apart before it is applied. */
+static void entries_that_break_the_rules_are_told(void **unused)
+{
+    struct meta_state state;
+    state_with_topic(&state);
+    struct meta_record topic = topic_record("x", 2, 0), open = record_of(META_SESSION_OPEN);
+    uint64_t session = open_session(&state, 3);
+    struct goi_entry_shared meta = {.kind = ENTRY_META, .lane = 3, .topic = 2};
+    assert_true(meta_entry_holds(&state, &meta, &topic));
+    meta.topic = 0;
+    assert_false(meta_entry_holds(&state, &meta, &topic));
+    meta.topic = TOPICS + 1;
+    assert_false(meta_entry_holds(&state, &meta, &topic));
+    meta.session = session + (1 << 16);
+    assert_true(meta_entry_holds(&state, &meta, &open));
+    meta.session = 0;
+    assert_false(meta_entry_holds(&state, &meta, &open));
+    meta.session = NO_SESSION;
+    assert_false(meta_entry_holds(&state, &meta, &open));
+    assert_false(meta_entry_holds(&state, &meta, NULL));
+    struct goi_entry_shared data = {.kind = ENTRY_DATA, .lane = LANE_SEQUENCER};
+    assert_true(meta_entry_holds(&state, &data, NULL));
+    data.lane = LANE_SEQUENCER + 1;
+    assert_false(meta_entry_holds(&state, &data, NULL));
+    data = (struct goi_entry_shared){.kind = ENTRY_SKIP + 1};
+    assert_false(meta_entry_holds(&state, &data, NULL));
+    data.kind = 0;
+    assert_false(meta_entry_holds(&state, &data, NULL));
+    for (meta.session = session + 65536; meta_entry_holds(&state, &meta, &open);
+         meta.session += 65536)
+        meta_apply(&state, 9, &meta, &open);
+    assert_int_equal(state.session_count, state.session_places);
+    meta_state_free(&state);
+}
+
 static void damaged_state_is_refused(void **unused)
 {
     struct meta_state state, loaded;
@@ -280,6 +352,8 @@ int main(void)
         cmocka_unit_test(sessions_come_and_go),
         cmocka_unit_test(windows_remember_the_last_batches),
         cmocka_unit_test(encoded_state_and_replay_equal_the_original),
+        cmocka_unit_test(as_many_sessions_are_loaded_as_have_places),
+        cmocka_unit_test(entries_that_break_the_rules_are_told),
         cmocka_unit_test(damaged_state_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

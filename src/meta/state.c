@@ -13,7 +13,9 @@
 int meta_state_init(struct meta_state *state, uint32_t topics_max, uint32_t sessions_max)
 {
     *state = (struct meta_state){.topics_max = topics_max, .sessions_max = sessions_max};
-    state->session_places = sessions_max + sessions_max / 8 + 16;
+    /* Not more than a checkpoint has room for: region/geometry.c counts 448 bytes a session. */
+    state->session_places =
+        sessions_max + sessions_max / 8 + (uint32_t)min_u64(16, sessions_max / 4 + 1);
     uint32_t map = 64;
     while (map < 2 * state->session_places)
         map *= 2;
@@ -91,22 +93,24 @@ static void map_remove(struct meta_state *state, uint64_t session)
     state->session_map[hole] = 0;
 }
 
-/* A free place, or that of a session that ended. There are more places than open sessions. */
-static uint32_t place_take(struct meta_state *state)
+uint32_t meta_session_next_place(const struct meta_state *state)
 {
     for (uint32_t tried = 0; tried < state->session_places; tried++) {
-        uint32_t place = state->session_hint;
-        state->session_hint = (place + 1) % state->session_places;
-        struct meta_session *session = &state->sessions[place];
-        if (session->session == 0)
+        uint32_t place = (state->session_hint + tried) % state->session_places;
+        if (state->sessions[place].session == 0 || state->sessions[place].ended)
             return place;
-        if (session->ended) {
-            map_remove(state, session->session);
-            return place;
-        }
     }
     ASSERT(!"more sessions than places");
     return 0;
+}
+
+static uint32_t place_take(struct meta_state *state)
+{
+    uint32_t place = meta_session_next_place(state);
+    state->session_hint = (place + 1) % state->session_places;
+    if (state->sessions[place].session)
+        map_remove(state, state->sessions[place].session);
+    return place;
 }
 
 struct meta_session *meta_session_add(struct meta_state *state, uint64_t session)

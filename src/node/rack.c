@@ -43,7 +43,7 @@ struct rack {
     struct report sequencer_ended;
 };
 
-/* ---- the region ----------------------------------------------------------------------------------- */
+/* ---- the region ------------------------------------------------------------------------------ */
 
 static enum mem_coherence coherence_of(const struct rack_options *options)
 {
@@ -74,7 +74,7 @@ static int make_region(struct rack *rack, struct error *err)
                          o->writeback, err);
 }
 
-/* ---- the sequencer --------------------------------------------------------------------------------- */
+/* ---- the sequencer --------------------------------------------------------------------------- */
 
 static int make_sequencer(struct rack *rack, struct error *err)
 {
@@ -128,7 +128,7 @@ static int sequencer_turn(void *state, uint64_t now_ns)
     return sequencer_do_work(rack->sequencer, now_ns);
 }
 
-/* ---- nodes and threads ------------------------------------------------------------------------------- */
+/* ---- nodes and threads ----------------------------------------------------------------------- */
 
 static int add_runner(struct rack *rack, const char *name, struct runner **runner,
                       struct error *err)
@@ -298,7 +298,7 @@ void rack_stop(struct rack *rack, bool keep)
     free(rack);
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------ */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 uint16_t rack_port(const struct rack *rack, uint32_t node)
 {

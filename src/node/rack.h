@@ -44,7 +44,7 @@ void rack_stop(struct rack *rack, bool keep);
 uint16_t rack_port(const struct rack *rack, uint32_t node);
 /* EMB_OK, or the first node or sequencer that has ended and why. May be asked at any time. */
 int rack_failure(struct rack *rack, struct error *err);
-/* EMB_OK, or why a node's replica has ended; the rack goes on, acks at level 2 of its lanes do not. */
+/* EMB_OK, or why a node's replica has ended: the rack goes on, level-2 acks of its lanes stop. */
 int rack_replica_failure(struct rack *rack, uint32_t node, struct error *err);
 struct region *rack_region(struct rack *rack);
 /* Only while the rack's threads are quiet (tests): racy numbers otherwise. */

@@ -27,7 +27,7 @@ static void put_number(const struct sink *sink, const char *name, uint64_t numbe
 static void put_text(const struct sink *sink, const char *name, const char *text)
 {
     struct status_item item = {.is_text = true};
-    snprintf(item.text, sizeof item.text, "%s", text);
+    snprintf(item.text, sizeof item.text, "%.*s", (int)sizeof item.text - 1, text);
     put(sink, name, &item);
 }
 

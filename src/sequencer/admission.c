@@ -39,14 +39,18 @@ static bool grant_lanes(struct sequencer *s, struct meta_record *record, uint32_
     return record->admit.lane_count == wanted;
 }
 
-static void grant_partition(struct sequencer *s, struct meta_record *record)
+/* false: memory is not coherent and there is no partition for this broker. */
+static bool grant_partition(struct sequencer *s, struct meta_record *record)
 {
     uint32_t nodes = s->options.nodes_expected ? s->options.nodes_expected : 1;
-    uint32_t share = (s->region->areas.segments - SEQUENCER_SEGMENTS) / nodes;
-    if (record->admit.node >= nodes)
-        return;
-    record->admit.first_segment = record->admit.node * share;
-    record->admit.segments = share;
+    uint64_t share = (s->region->areas.segments - SEQUENCER_SEGMENTS) / nodes;
+    share = min_u64(share, SEGMENT_PARTITION_MAX);
+    if (record->admit.node < nodes) {
+        record->admit.first_segment = record->admit.node * (uint32_t)share;
+        record->admit.segments = (uint32_t)share;
+    }
+    return s->region->mem.coherence == MEM_HARDWARE || record->admit.segments > 0 ||
+           !(record->admit.roles & ROLE_BROKER);
 }
 
 static void admit(struct sequencer *s, uint32_t node, const struct node_request_shared *request)
@@ -61,8 +65,7 @@ static void admit(struct sequencer *s, uint32_t node, const struct node_request_
     uint32_t wanted = request->lanes_wanted;
     if (wanted > NODE_LANES_MAX || !grant_lanes(s, &record, wanted))
         return; /* no lane is free: it stays outside, as its status says */
-    grant_partition(s, &record);
-    if (!decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
+    if (!grant_partition(s, &record) || !decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
         return;
     for (uint32_t i = 0; i < record.admit.lane_count; i++)
         collect_lane_open(s, record.admit.lanes[i], record.admit.lane_generations[i]);
@@ -73,13 +76,14 @@ static void admit_nodes(struct sequencer *s)
     for (uint32_t node = 0; node < NODE_MAX; node++) {
         struct node_request_shared request;
         if (s->meta.nodes[node].incarnation != 0 ||
-            !region_node_request_observe(s->region, node, &request)) /* R7 */
+            !region_node_request_observe(s->region, node, &request) || /* R7 */
+            request.incarnation == 0) /* nobody's: it would be admitted for ever */
             continue;
         admit(s, node, &request);
     }
 }
 
-/* ---- chains ------------------------------------------------------------------------------------ */
+/* ---- chains ---------------------------------------------------------------------------------- */
 
 static uint32_t stores_admitted(const struct sequencer *s)
 {
@@ -106,6 +110,7 @@ static void set_chains(struct sequencer *s)
 {
     uint32_t stores = stores_admitted(s);
     uint32_t length = s->options.chain_length < stores ? s->options.chain_length : stores;
+    length = length < CHAIN_MAX ? length : CHAIN_MAX;
     if (length == 0 || stores < s->options.stores_expected)
         return;
     for (uint32_t lane = 0; lane < s->region->geometry.lanes; lane++)
@@ -115,7 +120,7 @@ static void set_chains(struct sequencer *s)
         set_chain(s, LANE_SEQUENCER, s->options.node, length);
 }
 
-/* ---- producer ids ------------------------------------------------------------------------------- */
+/* ---- producer ids ---------------------------------------------------------------------------- */
 
 /* An id may be given once the block it is from is durable, so that none is ever given twice. */
 static void reserve_producers(struct sequencer *s)

@@ -33,21 +33,14 @@ static void begin(struct sequencer *s)
 static void put_lane(struct sequencer *s, uint32_t lane, unsigned char *to)
 {
     const struct lane_in *in = &s->lanes[lane];
-    uint32_t bitmap = s->region->geometry.lane_slots / 8;
+    uint32_t slots = s->region->geometry.lane_slots;
     memcpy(to, &lane, 4);
     memcpy(to + 4, &in->generation, 4);
     memcpy(to + 8, &in->next, 8);
-    memset(to + 16, 0, bitmap);
-    for (uint32_t at = in->held_oldest; at != HELD_NONE; at = s->hold.pool[at].lane_next) {
-        uint64_t back = in->next - 1 - s->hold.pool[at].batch.entry.index;
-        to[16 + back / 8] |= (unsigned char)(1u << back % 8);
-    }
-    for (size_t i = 0; i < ring_count(&s->waiting); i++) {
-        const struct collected *c = ring_at(&s->waiting, i);
-        uint64_t back = in->next - 1 - c->entry.index;
-        if (c->lane == lane)
+    memset(to + 16, 0, slots / 8);
+    for (uint64_t back = 0; back < slots && back < in->next; back++)
+        if (*collect_undecided(s, lane, in->next - 1 - back))
             to[16 + back / 8] |= (unsigned char)(1u << back % 8);
-    }
 }
 
 static int write_slice(struct sequencer *s, unsigned char *body, uint64_t capacity)
@@ -129,12 +122,13 @@ static bool due(const struct sequencer *s)
            (since > 0 && s->now_ns - s->checkpoint.last_ns >= CHECKPOINT_EVERY_NS);
 }
 
-void checkpoint_pass(struct sequencer *s)
+int checkpoint_pass(struct sequencer *s)
 {
     if (!s->checkpoint.under_way && due(s))
         begin(s);
     if (!s->checkpoint.under_way)
-        return;
+        return 0;
     int rc = slice(s);
     ASSERT(rc == EMB_OK); /* the geometry gives a half room for every item there can be */
+    return 1;
 }

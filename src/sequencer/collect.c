@@ -2,7 +2,6 @@
  * Collecting: each live lane in turn gives a burst of new entries, until the lanes have nothing
  * more, the pass is full or its time is over. The lane that is first changes from pass to pass.
  */
-#include "base/assert.h"
 #include "sequencer/state.h"
 
 void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
@@ -13,10 +12,23 @@ void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
                                       .held_newest = HELD_NONE};
 }
 
+uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index)
+{
+    uint32_t slots = s->region->geometry.lane_slots;
+    return &s->undecided[(size_t)lane * slots + (index & (slots - 1))];
+}
+
 /* Room in the pass for the entry itself and what its commit may release. */
 static bool pass_has_room(const struct sequencer *s)
 {
     return s->decided_count < PASS_ENTRIES / 2;
+}
+
+/* What it published may be gone or twice: it is read no further, and the others go on. */
+static void leave_lane(struct sequencer *s, struct lane_in *in)
+{
+    in->left = true;
+    s->counters.lanes_left++;
 }
 
 static uint32_t collect_lane(struct sequencer *s, uint32_t lane)
@@ -29,7 +41,12 @@ static uint32_t collect_lane(struct sequencer *s, uint32_t lane)
             region_lane_observe(s->region, lane, in->generation, in->next, &c.entry); /* R6 */
         if (look == LANE_NOT_YET)
             break;
-        ASSERT(look == LANE_THERE); /* its owner waits for the outcome before it laps us */
+        uint8_t *undecided = collect_undecided(s, lane, in->next);
+        if (look == LANE_LAPPED || *undecided) { /* its owner did not wait for the outcome */
+            leave_lane(s, in);
+            break;
+        }
+        *undecided = 1;
         in->next++;
         count++;
         order_entry(s, &c);
@@ -37,7 +54,7 @@ static uint32_t collect_lane(struct sequencer *s, uint32_t lane)
     return count;
 }
 
-/* Time is looked at by counting: do_work is given the clock once. A line costs well under 500 ns. */
+/* Time is taken by counting: do_work is given the clock once. A line costs well under 500 ns. */
 static uint32_t lines_per_pass(const struct sequencer *s)
 {
     uint64_t lines = s->options.pass_ns / 500;
@@ -53,7 +70,7 @@ void collect_pass(struct sequencer *s)
         found = 0;
         for (uint32_t i = 0; i < lanes && pass_has_room(s); i++) {
             uint32_t lane = (s->first_lane + i) % lanes;
-            if (s->lanes[lane].live)
+            if (s->lanes[lane].live && !s->lanes[lane].left)
                 found += collect_lane(s, lane);
         }
         s->lines_collected += found;

@@ -60,6 +60,16 @@ static uint8_t data_asks(const struct meta_topic *topic)
     return topic->settings.durability == TOPIC_DURABILITY_SYNC ? ENTRY_ASKS_SYNC : ENTRY_ASKS_COPY;
 }
 
+/* The one outcome of a slot. */
+static void append_slot(struct sequencer *s, const struct collected *c,
+                        const struct goi_entry_shared *entry, const struct meta_record *record)
+{
+    uint8_t *undecided = collect_undecided(s, c->lane, c->entry.index);
+    ASSERT(*undecided);
+    *undecided = 0;
+    append(s, entry, record);
+}
+
 void decide_slot(struct sequencer *s, const struct collected *c, enum entry_kind kind, int reason,
                  uint64_t base_offset)
 {
@@ -71,10 +81,27 @@ void decide_slot(struct sequencer *s, const struct collected *c, enum entry_kind
         entry.base_offset = topic->next_offset;
         entry.flags = data_asks(topic);
     }
-    append(s, &entry, NULL);
+    append_slot(s, c, &entry, NULL);
 }
 
-void decide_request(struct sequencer *s, const struct collected *c)
+/* META_SESSION_OPEN: whether the place it takes is free of what an ended session left held. */
+static bool place_is_free(struct sequencer *s)
+{
+    uint32_t place = meta_session_next_place(&s->meta);
+    const struct session_hold *of = &s->hold.sessions[place];
+    if (of->count)
+        order_reject_held(s, s->meta.sessions[place].session, EMB_ERR_SESSION_FENCED);
+    return of->count == 0 && decide_room(s, true);
+}
+
+/* Waiting does not help where there will never be a store. */
+static int refusal_of(const struct sequencer *s, const struct meta_record *record, int rc)
+{
+    bool never = record->type == META_TOPIC_CREATE && s->options.chain_length == 0;
+    return rc == EMB_ERR_UNAVAILABLE && never ? EMB_ERR_INVALID_SETTING : rc;
+}
+
+bool decide_request(struct sequencer *s, const struct collected *c)
 {
     struct goi_entry_shared entry = entry_of(s, c, ENTRY_META);
     struct meta_record record;
@@ -85,14 +112,17 @@ void decide_request(struct sequencer *s, const struct collected *c)
         rc = meta_batch_read(bytes, payload_bytes(c->entry.payload), &record, NULL);
     }
     if (rc == EMB_OK)
-        rc = meta_decide(&s->meta, &record, &entry);
+        rc = refusal_of(s, &record, meta_decide(&s->meta, &record, &entry));
     if (rc) {
         decide_slot(s, c, ENTRY_REJECTED, rc, NO_OFFSET);
-        return;
+        return true;
     }
-    append(s, &entry, &record);
+    if (record.type == META_SESSION_OPEN && !place_is_free(s))
+        return false;
+    append_slot(s, c, &entry, &record);
     if (record.type == META_SESSION_END)
         order_reject_held(s, record.session_end.session, EMB_ERR_SESSION_FENCED);
+    return true;
 }
 
 bool decide_own_meta(struct sequencer *s, const struct meta_record *record,

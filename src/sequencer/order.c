@@ -27,6 +27,11 @@ static void cascade(struct sequencer *s, struct meta_session *session)
     }
 }
 
+static bool has_held(const struct sequencer *s, const struct meta_session *session)
+{
+    return s->hold.sessions[hold_place(s, session)].count != 0;
+}
+
 /* Wholly below `next`: a duplicate, or of a range that was declared lost. */
 static void decide_old(struct sequencer *s, const struct collected *c,
                        const struct meta_session *session)
@@ -43,15 +48,17 @@ static void order_in_session(struct sequencer *s, const struct collected *c,
 {
     uint64_t first = c->entry.client_sequence;
     uint64_t end = first + c->entry.message_count;
-    if (first == session->next) {
-        commit_data(s, c);
-        cascade(s, session);
-    } else if (end <= session->next) {
+    if (end <= session->next) {
         decide_old(s, c, session);
     } else if (first < session->next) {
         decide_slot(s, c, ENTRY_REJECTED, EMB_ERR_SEQUENCE, NO_OFFSET);
-    } else if (hold_find(&s->hold, session->session, first) != HELD_NONE) {
-        decide_slot(s, c, ENTRY_RETRY, EMB_ERR_RETRY, NO_OFFSET); /* its twin is held already */
+    } else if (has_held(s, session) && hold_find(&s->hold, session->session, first) != HELD_NONE) {
+        /* Its twin is held already; even at `next`, where it waits only for room. */
+        decide_slot(s, c, ENTRY_RETRY, EMB_ERR_RETRY, NO_OFFSET);
+    } else if (first == session->next) {
+        commit_data(s, c);
+        if (has_held(s, session))
+            cascade(s, session);
     } else {
         hold_add(s, c, session);
     }
@@ -65,6 +72,8 @@ static int data_refusal(const struct sequencer *s, const struct collected *c,
         return EMB_ERR_CORRUPT_BATCH;
     if (!topic || topic->deleted)
         return EMB_ERR_UNKNOWN_TOPIC;
+    if (!region_payload(s->region, c->entry.payload))
+        return EMB_ERR_CORRUPT_BATCH; /* no replica could ever make it durable */
     if (!topic_has_sessions(&topic->settings))
         return c->entry.session == NO_SESSION ? EMB_OK : EMB_ERR_UNKNOWN_SESSION;
     if (!session || session->topic != topic->id)
@@ -87,32 +96,55 @@ static void order_data(struct sequencer *s, const struct collected *c)
         commit_data(s, c);
 }
 
+static void wait_for_room(struct sequencer *s, struct ring *waiting, const struct collected *c)
+{
+    bool pushed = ring_push(waiting, c);
+    ASSERT(pushed);
+    s->counters.waited++;
+}
+
 void order_entry(struct sequencer *s, const struct collected *c)
 {
-    bool meta = c->entry.kind == ENTRY_META;
-    if (meta && decide_room(s, true)) {
-        decide_request(s, c);
-    } else if (!meta && !ring_count(&s->waiting) && decide_room(s, false)) {
+    if (c->entry.kind == ENTRY_META) {
+        bool first = ring_count(&s->waiting_meta) == 0;
+        if (!first || !decide_room(s, true) || !decide_request(s, c))
+            wait_for_room(s, &s->waiting_meta, c);
+    } else if (!ring_count(&s->waiting) && decide_room(s, false)) {
         order_data(s, c);
     } else {
-        bool pushed = ring_push(&s->waiting, c);
-        ASSERT(pushed);
-        s->counters.waited++;
+        wait_for_room(s, &s->waiting, c);
+    }
+}
+
+static bool may_decide(const struct sequencer *s, bool meta)
+{
+    return s->decided_count < PASS_ENTRIES / 2 && decide_room(s, meta);
+}
+
+/* Held batches whose turn came when there was no room: before what waits, or a busy log would keep
+   them out for ever. */
+static void release_due(struct sequencer *s)
+{
+    uint32_t next;
+    for (uint32_t at = s->hold.active; at != HELD_NONE && may_decide(s, false); at = next) {
+        next = s->hold.sessions[at].active_next;
+        struct meta_session *session = &s->meta.sessions[at];
+        if (!session->ended && !meta_topic_by_id(&s->meta, session->topic)->deleted)
+            cascade(s, session);
     }
 }
 
 void order_waiting(struct sequencer *s)
 {
-    while (ring_count(&s->waiting)) {
-        struct collected c = *(struct collected *)ring_front(&s->waiting);
-        bool meta = c.entry.kind == ENTRY_META;
-        if (s->decided_count >= PASS_ENTRIES / 2 || !decide_room(s, meta))
-            return;
+    const struct collected *front;
+    while ((front = ring_front(&s->waiting_meta)) && may_decide(s, true) &&
+           decide_request(s, front))
+        ring_pop(&s->waiting_meta);
+    if (ring_count(&s->waiting))
+        release_due(s);
+    while ((front = ring_front(&s->waiting)) && may_decide(s, false)) {
+        order_data(s, front);
         ring_pop(&s->waiting);
-        if (meta)
-            decide_request(s, &c);
-        else
-            order_data(s, &c);
     }
 }
 
@@ -129,7 +161,7 @@ void order_reject_held(struct sequencer *s, uint64_t session_id, int reason)
     }
 }
 
-/* ---- holding must not block -------------------------------------------------------------------- */
+/* ---- holding must not block ------------------------------------------------------------------ */
 
 static void retry_oldest(struct sequencer *s, struct lane_in *lane)
 {
@@ -156,7 +188,7 @@ void order_retry_held(struct sequencer *s)
     }
 }
 
-/* ---- gaps ---------------------------------------------------------------------------------------- */
+/* ---- gaps ------------------------------------------------------------------------------------ */
 
 static uint64_t gap_timeout_ns(const struct sequencer *s, const struct meta_topic *topic)
 {
@@ -195,6 +227,56 @@ static void resolve_gap(struct sequencer *s, struct meta_session *session,
     order_reject_held(s, session->session, EMB_ERR_SESSION_FENCED);
 }
 
+/* Held batches that begin below `next` by now (their client cut its batches anew): not held on. */
+static void settle_overtaken(struct sequencer *s, struct meta_session *session,
+                             const struct session_hold *of)
+{
+    uint32_t next;
+    for (uint32_t at = of->first; at != HELD_NONE && decide_room(s, true); at = next) {
+        next = s->hold.pool[at].session_next;
+        struct collected c = s->hold.pool[at].batch;
+        if (c.entry.client_sequence >= session->next)
+            continue;
+        hold_remove(s, at);
+        order_in_session(s, &c, session);
+    }
+}
+
+/* Whether the batch at `next` is here and only waits for room: then nothing is missing. */
+static bool next_is_here(struct sequencer *s, const struct meta_session *session)
+{
+    if (hold_find(&s->hold, session->session, session->next) != HELD_NONE)
+        return true;
+    for (size_t i = 0; i < ring_count(&s->waiting); i++) {
+        const struct pbr_entry_shared *entry =
+            &((const struct collected *)ring_at(&s->waiting, i))->entry;
+        if (entry->session == session->session && entry->client_sequence <= session->next &&
+            session->next - entry->client_sequence < entry->message_count)
+            return true;
+    }
+    return false;
+}
+
+static void gap_begins(struct sequencer *s, struct session_hold *of,
+                       const struct meta_session *session)
+{
+    of->gap_since_ns = s->now_ns;
+    of->gap_next = session->next;
+    of->gap_session = session->session;
+}
+
+static void end_old_gap(struct sequencer *s, struct session_hold *of, struct meta_session *session,
+                        const struct meta_topic *topic)
+{
+    settle_overtaken(s, session, of);
+    if (of->count == 0 || !decide_room(s, true))
+        return;
+    if (next_is_here(s, session))
+        gap_begins(s, of, session);
+    else if (topic->settings.gap == TOPIC_GAP_FENCE || decide_room(s, false))
+        resolve_gap(s, session, of, topic); /* without room, skipping would serve nobody */
+}
+
 /* One session with held batches: commits what has become due, resolves what is too old. */
 static void look_at_gap(struct sequencer *s, uint32_t place)
 {
@@ -207,12 +289,10 @@ static void look_at_gap(struct sequencer *s, uint32_t place)
         return;
     }
     cascade(s, session);
-    if (of->gap_since_ns == 0 || of->gap_next != session->next) {
-        of->gap_since_ns = s->now_ns;
-        of->gap_next = session->next;
-    } else if (s->now_ns - of->gap_since_ns >= gap_timeout_ns(s, topic) && of->count) {
-        resolve_gap(s, session, of, topic);
-    }
+    if (of->gap_session != session->session || of->gap_next != session->next)
+        gap_begins(s, of, session);
+    else if (s->now_ns - of->gap_since_ns >= gap_timeout_ns(s, topic))
+        end_old_gap(s, of, session, topic);
 }
 
 void order_gaps(struct sequencer *s)

@@ -24,6 +24,8 @@ static int allocate(struct sequencer *s)
 {
     const struct geometry *g = &s->region->geometry;
     ring_init(&s->waiting, sizeof(struct collected));
+    ring_init(&s->waiting_meta, sizeof(struct collected));
+    s->undecided = calloc(g->lanes, g->lane_slots);
     s->decided = calloc(PASS_ENTRIES, sizeof *s->decided);
     int rc = meta_state_init(&s->meta, g->topics, g->sessions);
     if (rc == EMB_OK)
@@ -33,7 +35,7 @@ static int allocate(struct sequencer *s)
     if (rc == EMB_OK)
         rc = blog_init(&s->blog, s->region, &s->source, s->options.node, LANE_SEQUENCER,
                        SEQUENCER_SEGMENTS);
-    return s->decided ? rc : EMB_ERR_NO_MEMORY;
+    return s->decided && s->undecided ? rc : EMB_ERR_NO_MEMORY;
 }
 
 static bool earlier_log(struct region *region)
@@ -103,6 +105,8 @@ void sequencer_destroy(struct sequencer *s)
     durable_free(&s->durable);
     meta_state_free(&s->meta);
     ring_free(&s->waiting);
+    ring_free(&s->waiting_meta);
+    free(s->undecided);
     free(s->decided);
     free(s);
 }
@@ -125,8 +129,7 @@ int sequencer_do_work(struct sequencer *s, uint64_t now_ns)
         return 0;
     durable_scan(&s->durable);
     durable_accept(&s->durable);
-    checkpoint_pass(s);
-    return (int)(decided + s->lines_collected);
+    return (int)(decided + s->lines_collected) + checkpoint_pass(s);
 }
 
 int sequencer_failure(const struct sequencer *s, struct error *err)

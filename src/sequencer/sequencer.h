@@ -51,6 +51,7 @@ struct sequencer_counters {
     uint64_t fences;
     uint64_t checkpoints;
     uint64_t looks;
+    uint64_t lanes_left; /* lapped, or overwritten before they had an outcome: not read any more */
     uint64_t committed;        /* position */
 };
 void sequencer_counters(const struct sequencer *sequencer, struct sequencer_counters *counters);

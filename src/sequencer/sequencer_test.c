@@ -1,203 +1,10 @@
-/*
- * The sequencer against real followers on one region; the brokers are played by the test, which
- * publishes PBR entries and reads every outcome.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+/* Ordering, wrapping, gaps, epochs and checkpoints, one case each. */
+#include <string.h>
 
 #include "base/random.h"
-#include "follower/follower.h"
-#include "sequencer/sequencer.h"
+#include "sequencer/rig_test.h"
 
-#define NODES 2
-#define MS 1000000ULL
-
-struct rig {
-    unsigned char *memory;
-    struct region seat;          /* the sequencer's */
-    struct region regions[NODES]; /* the nodes' */
-    struct sequencer *sequencer;
-    struct follower *followers[NODES];
-    uint64_t published[NODES]; /* slots of each node's lane */
-    uint64_t released[NODES];  /* contiguous outcomes */
-    bool done[NODES][64];
-    uint64_t now_ns;
-    uint64_t payloads;
-    struct outcome last; /* the newest outcome of any lane */
-    uint64_t outcomes;
-};
-
-static struct geometry small(void)
-{
-    struct geometry g = geometry_test();
-    g.sessions = 16;
-    return g;
-}
-
-static void begin(struct rig *rig, enum mem_coherence coherence)
-{
-    *rig = (struct rig){.now_ns = MS};
-    struct geometry g = small();
-    rig->memory = aligned_alloc(4096, g.region_bytes);
-    memset(rig->memory, 0x5a, g.region_bytes);
-    uint8_t uuid[16] = {1};
-    assert_int_equal(region_format(rig->memory, &g, coherence, uuid, NULL), EMB_OK);
-    for (int i = -1; i < NODES; i++)
-        assert_int_equal(region_attach(i < 0 ? &rig->seat : &rig->regions[i], rig->memory,
-                                       g.region_bytes, MEM_WRITEBACK_AUTO, NULL),
-                         EMB_OK);
-    struct epoch_view epoch = {.epoch = 1, .slot = 1};
-    region_epoch_publish(&rig->seat, &epoch);
-    struct sequencer_options options = {
-        .region = &rig->seat, .epoch = epoch, .nodes_expected = NODES};
-    struct error err;
-    assert_int_equal(sequencer_create(&options, &rig->sequencer, &err), EMB_OK);
-    for (uint32_t node = 0; node < NODES; node++) {
-        struct follower_options f = {.region = &rig->regions[node], .node = node};
-        assert_int_equal(follower_create(&f, &rig->followers[node], &err), EMB_OK);
-        struct node_request_shared request = {
-            .incarnation = 7, .roles = ROLE_BROKER, .lanes_wanted = 1, .port = 1};
-        region_node_request_publish(&rig->regions[node], node, &request);
-    }
-}
-
-static void end(struct rig *rig)
-{
-    for (int node = 0; node < NODES; node++)
-        follower_destroy(rig->followers[node]);
-    sequencer_destroy(rig->sequencer);
-    free(rig->memory);
-}
-
-static void take_outcomes(struct rig *rig, uint32_t node)
-{
-    struct outcome outcome;
-    while (follower_outcome_take(rig->followers[node], &outcome)) {
-        assert_true(outcome.slot < rig->published[node]);
-        assert_true(outcome.slot >= rig->released[node]);
-        assert_false(rig->done[node][outcome.slot % 64]); /* one entry a slot */
-        rig->done[node][outcome.slot % 64] = true;
-        while (rig->released[node] < rig->published[node] &&
-               rig->done[node][rig->released[node] % 64])
-            rig->done[node][rig->released[node]++ % 64] = false;
-        rig->last = outcome;
-        rig->outcomes++;
-    }
-}
-
-static void turn(struct rig *rig)
-{
-    rig->now_ns += MS;
-    sequencer_do_work(rig->sequencer, rig->now_ns);
-    for (uint32_t node = 0; node < NODES; node++) {
-        follower_do_work(rig->followers[node], rig->now_ns);
-        struct error err;
-        if (follower_failure(rig->followers[node], &err))
-            fail_msg("%s", err.text);
-        take_outcomes(rig, node);
-    }
-}
-
-static void turns(struct rig *rig, int count)
-{
-    while (count--)
-        turn(rig);
-}
-
-static bool has_slot(const struct rig *rig, uint32_t node)
-{
-    return rig->published[node] - rig->released[node] < rig->seat.geometry.lane_slots;
-}
-
-static void publish(struct rig *rig, uint32_t node, struct pbr_entry_shared entry)
-{
-    const struct meta_state *meta = follower_meta(rig->followers[node]);
-    assert_int_equal(meta->nodes[node].lane_count, 1);
-    uint32_t lane = meta->nodes[node].lanes[0];
-    assert_true(has_slot(rig, node));
-    entry.broker = (uint8_t)node;
-    region_lane_publish(&rig->regions[node], lane, meta->lanes[lane].generation,
-                        rig->published[node]++, &entry);
-    mem_drain(&rig->regions[node].mem);
-}
-
-/* A node's request, with its META batch in a segment that the test takes for itself. */
-static void request(struct rig *rig, uint32_t node, const struct meta_record *record)
-{
-    struct region *region = &rig->regions[node];
-    uint32_t segment = region->areas.segments / 2 + node;
-    region_segment_publish(region, segment, 1, node, node);
-    uint64_t address = region_segment_address(region, segment) + 512 * (rig->payloads++ % 500);
-    uint32_t bytes = meta_batch_build(region->base + address, record, 1);
-    mem_write_back(&region->mem, region->base + address, bytes);
-    mem_drain(&region->mem);
-    publish(rig, node,
-            (struct pbr_entry_shared){.kind = ENTRY_META,
-                                      .payload = payload_word(address, bytes),
-                                      .session = NO_SESSION,
-                                      .client_sequence = NO_SEQUENCE,
-                                      .message_count = 1});
-}
-
-static uint16_t create_topic(struct rig *rig, const char *name, uint8_t order, uint8_t gap)
-{
-    struct meta_record record = {.type = META_TOPIC_CREATE, .version = 1};
-    record.topic_create.order = order;
-    record.topic_create.gap = gap;
-    strncpy(record.topic_create.name, name, TOPIC_NAME_MAX);
-    request(rig, 0, &record);
-    turns(rig, 3);
-    assert_int_equal(rig->last.kind, ENTRY_META);
-    return rig->last.topic;
-}
-
-static uint64_t open_session(struct rig *rig, uint16_t topic)
-{
-    struct meta_record record = {.type = META_SESSION_OPEN, .version = 1};
-    record.session_open.topic = topic;
-    request(rig, 1, &record);
-    turns(rig, 3);
-    assert_int_equal(rig->last.kind, ENTRY_META);
-    return rig->last.session;
-}
-
-static void data(struct rig *rig, uint32_t node, uint16_t topic, uint64_t session,
-                 uint64_t sequence, uint32_t count)
-{
-    struct region *region = &rig->regions[node];
-    uint64_t address = region_segment_address(region, region->areas.segments / 2 + 2 + node);
-    publish(rig, node,
-            (struct pbr_entry_shared){.kind = ENTRY_DATA,
-                                      .payload = payload_word(address, 100),
-                                      .session = session,
-                                      .client_sequence = sequence,
-                                      .topic = topic,
-                                      .message_count = count});
-}
-
-static uint16_t begin_with_session(struct rig *rig, enum mem_coherence coherence, uint8_t gap,
-                                   uint64_t *session)
-{
-    begin(rig, coherence);
-    turns(rig, 6);
-    uint16_t topic = create_topic(rig, "t", TOPIC_ORDER_CLIENT, gap);
-    *session = open_session(rig, topic);
-    return topic;
-}
-
-static struct sequencer_counters counters_of(const struct rig *rig)
-{
-    struct sequencer_counters c;
-    sequencer_counters(rig->sequencer, &c);
-    return c;
-}
-
-/* ---- ordering ------------------------------------------------------------------------------------ */
+/* ---- ordering -------------------------------------------------------------------------------- */
 
 static void a_session_over_two_lanes_is_put_in_order(void **state)
 {
@@ -293,7 +100,7 @@ static void a_held_batch_half_a_ring_behind_is_sent_back(void **state)
     end(&rig);
 }
 
-/* ---- wrapping -------------------------------------------------------------------------------------- */
+/* ---- wrapping -------------------------------------------------------------------------------- */
 
 struct client {
     uint16_t topic;
@@ -397,12 +204,13 @@ static void data_waits_for_room_and_meta_does_not(void **state)
         rig.now_ns += MS;
         sequencer_do_work(rig.sequencer, rig.now_ns);
         follower_do_work(rig.followers[0], rig.now_ns);
-        take_outcomes(&rig, 0);
+        struct outcome outcome;
+        while (follower_outcome_take(rig.followers[0], &outcome))
+            note_outcome(&rig, 0, &outcome);
     }
     struct sequencer_counters c = counters_of(&rig);
     assert_true(c.waited > 0 && c.waited <= slots);
     assert_int_equal(c.committed, rig.seat.areas.goi_entries - 6 * 8);
-    rig.done[0][0] = rig.done[0][0];
     struct meta_record record = {.type = META_TOPIC_CREATE, .version = 1};
     strncpy(record.topic_create.name, "cure", TOPIC_NAME_MAX);
     request(&rig, 1, &record);
@@ -414,7 +222,7 @@ static void data_waits_for_room_and_meta_does_not(void **state)
     end(&rig);
 }
 
-/* ---- gaps ---------------------------------------------------------------------------------------- */
+/* ---- gaps ------------------------------------------------------------------------------------ */
 
 static void an_old_gap_fences_the_session(void **state)
 {
@@ -461,7 +269,7 @@ static void an_old_gap_is_skipped_where_the_topic_says_so(void **state)
     end(&rig);
 }
 
-/* ---- epochs ---------------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 static void a_higher_epoch_stops_every_act(void **state)
 {
@@ -539,6 +347,60 @@ static void the_checkpoint_holds_the_state(void **state)
     end(&rig);
 }
 
+/* Its runner sleeps after turns without work; the log may be full until the checkpoint is whole. */
+static void writing_a_checkpoint_is_work(void **state)
+{
+    struct rig rig;
+    uint64_t session;
+    uint16_t topic = begin_with_session(&rig, MEM_HARDWARE, TOPIC_GAP_FENCE, &session);
+    turns(&rig, 200);
+    assert_int_equal(sequencer_do_work(rig.sequencer, rig.now_ns), 0);
+    data(&rig, 0, topic, session, 0, 1);
+    turns(&rig, 2);
+    uint64_t before = counters_of(&rig).checkpoints;
+    rig.now_ns += 2000 * MS;
+    for (int i = 0; i < 1000 && counters_of(&rig).checkpoints == before; i++)
+        assert_true(sequencer_do_work(rig.sequencer, rig.now_ns) > 0);
+    assert_int_equal(counters_of(&rig).checkpoints, before + 1);
+    end(&rig);
+}
+
+/* Every place of every table is used: what is written must fit, whatever the geometry. */
+static void a_full_state_fits_its_checkpoint(void **state)
+{
+    for (uint32_t sessions = 1; sessions < 300; sessions += sessions < 70 ? 1 : 13) {
+        struct geometry g = geometry_tiny();
+        g.sessions = sessions;
+        g.topics = 1 + sessions % 4;
+        g.lanes = 1 + sessions % 64;
+        struct region_areas areas;
+        region_areas_compute(&g, &areas);
+        struct meta_state full;
+        assert_int_equal(meta_state_init(&full, g.topics, sessions), EMB_OK);
+        for (uint32_t i = 0; i < g.topics; i++)
+            full.topics[i].id = (uint16_t)(i + 1);
+        for (uint32_t i = 0; i < full.session_places; i++)
+            full.sessions[i].session = i + 1;
+        for (uint32_t i = 0; i < NODE_MAX; i++)
+            full.nodes[i].incarnation = 1;
+        for (uint32_t i = 0; i < g.lanes; i++)
+            full.lanes[i].generation = 1;
+        full.lanes[LANE_SEQUENCER].chain.version = 1;
+        uint64_t room = areas.checkpoint_bytes - LINE_BYTES - sizeof(uint64_t) -
+                        g.lanes * (16 + g.lane_slots / 8);
+        unsigned char *bytes = malloc(room);
+        struct meta_cursor cursor = {0};
+        uint64_t used = 0;
+        while (!meta_encode_done(&cursor)) {
+            int64_t more = meta_encode(&full, &cursor, 1, 16, bytes + used, room - used);
+            assert_true(more >= 0);
+            used += (uint64_t)more;
+        }
+        free(bytes);
+        meta_state_free(&full);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +415,8 @@ int main(void)
         cmocka_unit_test(a_higher_epoch_stops_every_act),
         cmocka_unit_test(an_overtaken_sequencer_never_begins),
         cmocka_unit_test(the_checkpoint_holds_the_state),
+        cmocka_unit_test(writing_a_checkpoint_is_work),
+        cmocka_unit_test(a_full_state_fits_its_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

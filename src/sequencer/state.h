@@ -21,6 +21,7 @@ struct collected {
 
 struct lane_in {
     bool live;
+    bool left; /* its broker broke the ring's rules: nothing more is collected from it */
     uint32_t generation;
     uint64_t next;        /* index of the next slot to collect */
     uint64_t retry_below; /* as last observed */
@@ -45,6 +46,7 @@ struct session_hold {
     uint32_t count;
     uint64_t gap_since_ns;   /* since when `next` did not move though something is held */
     uint64_t gap_next;       /* `next` at that time */
+    uint64_t gap_session;    /* whose gap that was: places are used again */
     uint32_t active_next, active_prev; /* places with held batches; HELD_NONE ends */
     bool active;
 };
@@ -90,7 +92,9 @@ struct sequencer {
 
     struct lane_in lanes[LANE_MAX];
     uint32_t first_lane; /* whose turn it is to be collected first */
+    uint8_t *undecided;  /* for each slot of each lane: it was collected and has no outcome yet */
     struct ring waiting; /* struct collected: DATA without room in the GOI */
+    struct ring waiting_meta; /* META, when even its reserve is used up; never behind DATA */
     struct hold hold;
 
     uint64_t counter; /* the next position: the one global counter */
@@ -113,6 +117,8 @@ struct sequencer {
 /* collect.c: takes new PBR entries from all live lanes and decides each (order.c). */
 void collect_pass(struct sequencer *s);
 void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation);
+/* Whether the slot `index` was collected and has no outcome yet: its flag. */
+uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index);
 
 /* order.c */
 /* Decides one collected entry: commits, holds, rejects; or leaves it waiting for room. */
@@ -129,7 +135,8 @@ void order_gaps(struct sequencer *s);
 bool decide_room(const struct sequencer *s, bool meta);
 void decide_slot(struct sequencer *s, const struct collected *c, enum entry_kind kind, int reason,
                  uint64_t base_offset);
-void decide_request(struct sequencer *s, const struct collected *c);
+/* false: not now, for the place it would take still has held batches of an ended session. */
+bool decide_request(struct sequencer *s, const struct collected *c);
 /* The sequencer's own META; false: no room or no space for its payload now. */
 bool decide_own_meta(struct sequencer *s, const struct meta_record *record,
                      struct goi_entry_shared *entry);
@@ -155,8 +162,9 @@ void limits_update(struct sequencer *s);
 /* admission.c: nodes that ask, lanes, chains, producer ids. */
 void admission_pass(struct sequencer *s);
 
-/* checkpoint.c: a slice of the next checkpoint, when one is due. */
-void checkpoint_pass(struct sequencer *s);
+/* checkpoint.c: a slice of the next checkpoint, when one is due; 1 if so. It is work: the log may
+   wait for it, so nobody sleeps between slices. */
+int checkpoint_pass(struct sequencer *s);
 /* Writes a whole one at once (start of an epoch). */
 int checkpoint_write(struct sequencer *s);
 
