@@ -8,8 +8,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "region and wire are little-endian");
 
-#define CACHE_LINE 64u
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define CACHE_LINE                      64u
+#define COUNT_OF(array)                 (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline uint64_t align_up(uint64_t value, uint64_t power_of_two)

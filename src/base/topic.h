@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-#define TOPIC_NAME_MAX 249 /* bytes, without the end */
+#define TOPIC_NAME_MAX     249 /* bytes, without the end */
 #define TOPIC_REPLICAS_MAX 8
 
 enum topic_order {
@@ -27,14 +27,13 @@ enum topic_durability { TOPIC_DURABILITY_SYNC = 0, TOPIC_DURABILITY_PERIODIC = 1
 struct topic_settings {
     uint8_t order; /* enum topic_order */
     uint8_t replicas;
-    uint8_t min_insync; /* 0: as many as replicas */
-    uint8_t gap;        /* enum topic_gap */
-    uint8_t durability; /* enum topic_durability */
+    uint8_t min_insync;      /* 0: as many as replicas */
+    uint8_t gap;             /* enum topic_gap */
+    uint8_t durability;      /* enum topic_durability */
     uint32_t gap_timeout_us; /* 0: the policy's default (fence 15 s, skip 1.5 ms) */
 };
 
-#define TOPIC_SETTINGS_DEFAULT                                                                     \
-    ((struct topic_settings){.order = TOPIC_ORDER_CLIENT, .replicas = 2})
+#define TOPIC_SETTINGS_DEFAULT ((struct topic_settings){.order = TOPIC_ORDER_CLIENT, .replicas = 2})
 
 /* Names: [A-Za-z0-9._-]{1,249}, not "." or "..". EMB_ERR_INVALID_TOPIC names the bad byte. */
 int topic_name_check(const char *name, struct error *err);

@@ -46,8 +46,8 @@ int data_dir_open(struct env *env, const char *path, uint32_t nodes, struct data
     snprintf(data->path, sizeof data->path, "%s", path);
     data->nodes = nodes;
     data->made = access(path, F_OK) != 0;
-    int rc = env_dir_open(env, path, ENV_DIR_CREATE | ENV_DIR_LOCK | ENV_DIR_WRITE, &data->lock,
-                          err);
+    int rc =
+        env_dir_open(env, path, ENV_DIR_CREATE | ENV_DIR_LOCK | ENV_DIR_WRITE, &data->lock, err);
     if (rc == EMB_OK) {
         rc = refuse_earlier_log(data, err);
         if (rc)

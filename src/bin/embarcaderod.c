@@ -16,7 +16,7 @@
 #define EMBARCADERO_VERSION "unknown"
 #endif
 
-#define LOOK_MS 200
+#define LOOK_MS    200
 #define EXIT_USAGE 2
 
 static const char *from_environment(void *arg, const char *name)
@@ -54,30 +54,31 @@ static bool dedicated(const struct config *config)
 static struct rack_options options_of(const struct config *config, struct env *env,
                                       const char *region_url)
 {
-    return (struct rack_options){
-        .env = env,
-        .region_url = region_url,
-        .geometry = geometry_of(config),
-        .coherence = (enum mem_coherence)config->coherence,
-        .writeback = (enum mem_writeback)config->writeback,
-        .nodes = (uint32_t)config->nodes,
-        .replicas = config->nodes < 2 ? (uint32_t)config->nodes : 2,
-        .host = config->host,
-        .port = (uint16_t)config->port,
-        .data = config->data,
-        .dedicated = dedicated(config),
-        .sync_bytes = config->sync_bytes,
-        .pass_ns = config->pass_time_ns,
-        .fence_timeout_ns = config->gap_fence_timeout_ns,
-        .skip_timeout_ns = config->gap_skip_timeout_ns,
-        .max_batch_bytes = (uint32_t)config->max_batch_bytes,
-        .max_message_bytes = (uint32_t)config->max_message_bytes,
-        .high_percent = (uint32_t)config->backpressure_high_percent,
-        .low_percent = (uint32_t)config->backpressure_low_percent,
-        .backpressure_ms = (uint32_t)(config->backpressure_time_ns / 1000000)};
+    return (struct rack_options){.env = env,
+                                 .region_url = region_url,
+                                 .geometry = geometry_of(config),
+                                 .coherence = (enum mem_coherence)config->coherence,
+                                 .writeback = (enum mem_writeback)config->writeback,
+                                 .nodes = (uint32_t)config->nodes,
+                                 .replicas = config->nodes < 2 ? (uint32_t)config->nodes : 2,
+                                 .host = config->host,
+                                 .port = (uint16_t)config->port,
+                                 .data = config->data,
+                                 .dedicated = dedicated(config),
+                                 .sync_bytes = config->sync_bytes,
+                                 .pass_ns = config->pass_time_ns,
+                                 .fence_timeout_ns = config->gap_fence_timeout_ns,
+                                 .skip_timeout_ns = config->gap_skip_timeout_ns,
+                                 .max_batch_bytes = (uint32_t)config->max_batch_bytes,
+                                 .max_message_bytes = (uint32_t)config->max_message_bytes,
+                                 .high_percent = (uint32_t)config->backpressure_high_percent,
+                                 .low_percent = (uint32_t)config->backpressure_low_percent,
+                                 .backpressure_ms =
+                                     (uint32_t)(config->backpressure_time_ns / 1000000)};
 }
 
-/* ---- while it runs ------------------------------------------------------------------------------ */
+/* ---- while it runs ------------------------------------------------------------------------------
+ */
 
 /* Written whole before it has its name, so that a reader never sees half of it. */
 static int write_ports(const struct config *config, const struct rack *rack, struct error *err)
@@ -91,8 +92,8 @@ static int write_ports(const struct config *config, const struct rack *rack, str
         for (uint64_t i = 0; i < config->nodes; i++)
             fprintf(file, "%u\n", rack_port(rack, (uint32_t)i));
     if (!file || fclose(file) || rename(part, config->ports_file))
-        return error_set(err, EMB_ERR_IO, "ports file %s cannot be written: %s",
-                         config->ports_file, strerror(errno));
+        return error_set(err, EMB_ERR_IO, "ports file %s cannot be written: %s", config->ports_file,
+                         strerror(errno));
     return EMB_OK;
 }
 

@@ -72,8 +72,8 @@ struct outcome {
     uint32_t message_count;
     uint16_t topic;
     uint8_t lane;
-    uint8_t kind;   /* enum entry_kind */
-    int reason;     /* EMB_ERR_* for REJECTED */
+    uint8_t kind; /* enum entry_kind */
+    int reason;   /* EMB_ERR_* for REJECTED */
 };
 /* Oldest first, in order of position; false when there is none. Only lanes granted to this node. */
 bool follower_outcome_take(struct follower *follower, struct outcome *outcome);

@@ -129,8 +129,7 @@ static void offsets_and_timestamps_are_found(void **state)
         assert_int_equal(position, 2 + 2 * (offset / 3));
         assert_int_equal(oldest, 0);
     }
-    assert_int_equal(follower_find_offset(rig.follower, 1, 75, &position, NULL),
-                     EMB_ERR_NOT_FOUND);
+    assert_int_equal(follower_find_offset(rig.follower, 1, 75, &position, NULL), EMB_ERR_NOT_FOUND);
     assert_int_equal(follower_find_timestamp(rig.follower, 2, 1015, &position), 0);
     assert_int_equal(position, 5); /* 1010 is too early, 1030 is the next of topic 2 */
     assert_int_equal(follower_find_timestamp(rig.follower, 2, 5000, &position), EMB_ERR_NOT_FOUND);
@@ -319,11 +318,10 @@ static void durable_is_what_the_tails_say(void **state)
     put_chain(&rig, 0, 1, 1);
     put_topic(&rig, 1, 2, 2); /* position 4: wants two members */
     put_data(&rig, 1, 0, 1);  /* 5: asks nothing */
-    put(&rig, (struct goi_entry_shared){.kind = ENTRY_DATA,
-                                        .topic = 1,
-                                        .message_count = 1,
-                                        .flags = ENTRY_ASKS_SYNC}); /* 6 */
-    put(&rig, (struct goi_entry_shared){.kind = ENTRY_NOP, .flags = ENTRY_ASKS_COPY}); /* 7 */
+    put(&rig,
+        (struct goi_entry_shared){
+            .kind = ENTRY_DATA, .topic = 1, .message_count = 1, .flags = ENTRY_ASKS_SYNC}); /* 6 */
+    put(&rig, (struct goi_entry_shared){.kind = ENTRY_NOP, .flags = ENTRY_ASKS_COPY});      /* 7 */
     commit(&rig);
     turns(&rig, 3);
     assert_int_equal(follower_position(rig.follower), 8);

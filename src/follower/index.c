@@ -88,8 +88,8 @@ static uint32_t note_segment(struct follower *f, uint64_t position,
     if (f->lane_segment[entry->lane] != segment || address <= note->last_address) {
         uint64_t generation = region_segment_generation(f->region, segment);
         if (generation != note->generation)
-            f->memory_floor = max_u64(f->memory_floor,
-                                      note->generation ? note->last_position + 1 : 0);
+            f->memory_floor =
+                max_u64(f->memory_floor, note->generation ? note->last_position + 1 : 0);
         note->generation = generation;
         f->lane_segment[entry->lane] = segment;
     }
@@ -157,8 +157,7 @@ static bool segment_stands(struct follower *f, uint64_t payload, uint32_t genera
 bool follower_payload_stands(struct follower *f, uint64_t position,
                              const struct goi_entry_shared *entry)
 {
-    return in_ring(f, position) &&
-           segment_is_living(cell_at(f, position)->generation) &&
+    return in_ring(f, position) && segment_is_living(cell_at(f, position)->generation) &&
            segment_stands(f, entry->payload, cell_at(f, position)->generation);
 }
 

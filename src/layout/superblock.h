@@ -15,8 +15,8 @@
 
 #include "layout/limits.h"
 
-#define SUPERBLOCK_BYTES 4096
-#define SUPERBLOCK_MAGIC 0x6f72656463726d45ULL /* "Emrcdero" in memory order */
+#define SUPERBLOCK_BYTES   4096
+#define SUPERBLOCK_MAGIC   0x6f72656463726d45ULL /* "Emrcdero" in memory order */
 #define SUPERBLOCK_STRUCTS 14
 
 /* How the region is cut. All sizes fixed when it is formatted. */

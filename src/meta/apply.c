@@ -120,17 +120,17 @@ static void apply_topic_create(struct meta_state *state, uint64_t position,
     struct meta_topic *topic = &state->topics[entry->topic - 1];
     if (position < topic->as_of)
         return;
-    *topic = (struct meta_topic){.as_of = position,
-                                 .id = entry->topic,
-                                 .settings = {.order = record->topic_create.order,
-                                              .replicas = record->topic_create.replicas,
-                                              .min_insync = record->topic_create.min_insync,
-                                              .gap = record->topic_create.gap,
-                                              .durability = record->topic_create.durability,
-                                              .gap_timeout_us =
-                                                  record->topic_create.gap_timeout_us},
-                                 .created_position = position,
-                                 .first_position = NO_POSITION};
+    *topic =
+        (struct meta_topic){.as_of = position,
+                            .id = entry->topic,
+                            .settings = {.order = record->topic_create.order,
+                                         .replicas = record->topic_create.replicas,
+                                         .min_insync = record->topic_create.min_insync,
+                                         .gap = record->topic_create.gap,
+                                         .durability = record->topic_create.durability,
+                                         .gap_timeout_us = record->topic_create.gap_timeout_us},
+                            .created_position = position,
+                            .first_position = NO_POSITION};
     if (topic->settings.min_insync == 0)
         topic->settings.min_insync = topic->settings.replicas;
     memcpy(topic->name, record->topic_create.name, sizeof topic->name);

@@ -190,8 +190,7 @@ static bool put_item(struct out *out, const struct meta_state *state, uint32_t s
 int64_t meta_encode(const struct meta_state *state, struct meta_cursor *cursor, uint64_t position,
                     unsigned items, void *bytes, size_t capacity)
 {
-    const uint32_t counts[] = {1, state->topics_max, NODE_MAX, LANE_MAX + 1,
-                               state->session_places};
+    const uint32_t counts[] = {1, state->topics_max, NODE_MAX, LANE_MAX + 1, state->session_places};
     struct out out = {.bytes = bytes, .capacity = capacity, .position = position};
     unsigned places = 0; /* empty ones cost time too, though less */
     while (cursor->stage < 5 && places < 16 * items) {

@@ -128,8 +128,8 @@ struct meta_session {
     uint16_t topic;
     bool ended;
     uint64_t opened_position;
-    uint64_t next; /* the next client sequence */
-    uint64_t lost_below; /* end of the last range that was declared lost */
+    uint64_t next;         /* the next client sequence */
+    uint64_t lost_below;   /* end of the last range that was declared lost */
     uint64_t window_count; /* batches ever committed; the last SESSION_WINDOW are kept */
     struct session_batch window[SESSION_WINDOW];
 };
@@ -166,8 +166,8 @@ struct meta_node {
 struct meta_state {
     uint32_t topics_max;
     uint32_t sessions_max;
-    struct meta_topic *topics; /* by id - 1 */
-    uint32_t topic_count;      /* live ones */
+    struct meta_topic *topics;     /* by id - 1 */
+    uint32_t topic_count;          /* live ones */
     struct meta_session *sessions; /* places; found through session_map */
     uint32_t session_places;       /* some more than sessions_max, for those that ended */
     uint32_t *session_map;         /* open addressing: place + 1, 0 empty */

@@ -9,7 +9,7 @@
 #include "batch/batch.h"
 #include "meta/meta.h"
 
-#define TOPICS 4
+#define TOPICS   4
 #define SESSIONS 8
 
 static struct meta_record record_of(enum meta_type type)

@@ -13,8 +13,8 @@ uint32_t meta_batch_build(void *to, const struct meta_record *record, uint64_t n
     bool fits = batch_append(&builder, &message);
     ASSERT(fits);
     void *finished;
-    ssize_t bytes = batch_finish(&builder, NO_SESSION, NO_SEQUENCE, BATCH_NONE, 0, NULL, 0,
-                                 &finished);
+    ssize_t bytes =
+        batch_finish(&builder, NO_SESSION, NO_SEQUENCE, BATCH_NONE, 0, NULL, 0, &finished);
     ASSERT(bytes > 0 && finished == to);
     return (uint32_t)bytes;
 }

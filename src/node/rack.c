@@ -30,7 +30,7 @@ struct rack {
     struct rack_options options;
     char url[256];
     struct env_map *map;
-    bool created; /* the region is ours to remove */
+    bool created;       /* the region is ours to remove */
     struct region seat; /* the sequencer's view */
     struct elector *elector;
     struct sequencer *sequencer;
@@ -216,8 +216,7 @@ static int make_all(struct rack *rack, struct error *err)
     for (uint32_t id = 0; id < rack->options.nodes; id++)
         if ((rc = make_node(rack, id, err)))
             return rc;
-    return prefault_start(rack->map, rack->seat.areas.blog, &rack->prefault,
-                          err);
+    return prefault_start(rack->map, rack->seat.areas.blog, &rack->prefault, err);
 }
 
 static int start_threads(struct rack *rack, struct error *err)

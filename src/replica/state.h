@@ -47,14 +47,14 @@ struct replica {
     struct replica_item item;
     struct replica_lane lanes[LANE_MAX + 1];
 
-    uint64_t sync_wanted_end; /* entries that want a sync at once */
-    uint64_t copy_wanted_end; /* entries that want one within the period */
-    uint64_t copy_wanted_ns;  /* since when the oldest of them waits */
-    uint64_t sync_covers_end; /* what the newest sync covers, finished or not */
+    uint64_t sync_wanted_end;  /* entries that want a sync at once */
+    uint64_t copy_wanted_end;  /* entries that want one within the period */
+    uint64_t copy_wanted_ns;   /* since when the oldest of them waits */
+    uint64_t sync_covers_end;  /* what the newest sync covers, finished or not */
     uint64_t flush_covers_end; /* and the newest flush */
-    uint64_t needed_told;     /* to the follower */
-    bool all_covered;         /* every lane in its care, since the last entry was given */
-    uint64_t chain_changes;   /* of the META state, as of the last look at all lanes */
+    uint64_t needed_told;      /* to the follower */
+    bool all_covered;          /* every lane in its care, since the last entry was given */
+    uint64_t chain_changes;    /* of the META state, as of the last look at all lanes */
     struct replica_counters counters;
 };
 

@@ -1,7 +1,8 @@
 /*
  * How it works: group commit. A sync begins as soon as something wants one and none is under way;
  * what is appended meanwhile is the next group. So groups are as small as the disk is fast and as
- * large as it is slow, without a timer. What asks no more than to be copied is written at once, and synced in its time.
+ * large as it is slow, without a timer. What asks no more than to be copied is written at once, and
+ * synced in its time.
  */
 #include "replica/state.h"
 

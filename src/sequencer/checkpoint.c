@@ -14,8 +14,8 @@
 #include "sequencer/state.h"
 
 #define CHECKPOINT_EVERY_NS 1000000000ULL
-#define SLICE_ITEMS 16
-#define SLICE_BYTES 8192
+#define SLICE_ITEMS         16
+#define SLICE_BYTES         8192
 
 static void begin(struct sequencer *s)
 {
@@ -49,8 +49,8 @@ static int write_slice(struct sequencer *s, unsigned char *body, uint64_t capaci
     uint64_t before = c->used;
     if (!meta_encode_done(&c->cursor)) {
         uint64_t room = min_u64(capacity - c->used, SLICE_BYTES);
-        int64_t bytes = meta_encode(&s->meta, &c->cursor, s->counter, SLICE_ITEMS, body + c->used,
-                                    room);
+        int64_t bytes =
+            meta_encode(&s->meta, &c->cursor, s->counter, SLICE_ITEMS, body + c->used, room);
         if (bytes < 0)
             return (int)bytes;
         c->used += (uint64_t)bytes;
@@ -97,8 +97,8 @@ static void finish(struct sequencer *s, const unsigned char *body)
 static int slice(struct sequencer *s)
 {
     uint64_t capacity;
-    unsigned char *body = region_checkpoint_body(s->region, s->epoch.workspace,
-                                                 s->checkpoint.half, &capacity);
+    unsigned char *body =
+        region_checkpoint_body(s->region, s->epoch.workspace, s->checkpoint.half, &capacity);
     int rc = write_slice(s, body, capacity);
     if (rc == EMB_OK && all_written(s))
         finish(s, body);

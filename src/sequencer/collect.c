@@ -6,10 +6,8 @@
 
 void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
 {
-    s->lanes[lane] = (struct lane_in){.live = true,
-                                      .generation = generation,
-                                      .held_oldest = HELD_NONE,
-                                      .held_newest = HELD_NONE};
+    s->lanes[lane] = (struct lane_in){
+        .live = true, .generation = generation, .held_oldest = HELD_NONE, .held_newest = HELD_NONE};
 }
 
 uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index)

@@ -15,12 +15,10 @@ bool decide_room(const struct sequencer *s, bool meta)
 
 static void count(struct sequencer *s, uint8_t kind)
 {
-    uint64_t *counters[] = {[ENTRY_DATA] = &s->counters.data,
-                            [ENTRY_META] = &s->counters.meta,
-                            [ENTRY_NOP] = &s->counters.nop,
-                            [ENTRY_REJECTED] = &s->counters.rejected,
-                            [ENTRY_RETRY] = &s->counters.retry,
-                            [ENTRY_SKIP] = &s->counters.skip};
+    uint64_t *counters[] = {
+        [ENTRY_DATA] = &s->counters.data,   [ENTRY_META] = &s->counters.meta,
+        [ENTRY_NOP] = &s->counters.nop,     [ENTRY_REJECTED] = &s->counters.rejected,
+        [ENTRY_RETRY] = &s->counters.retry, [ENTRY_SKIP] = &s->counters.skip};
     (*counters[kind])++;
 }
 

@@ -6,7 +6,7 @@
  */
 #include "sequencer/state.h"
 
-#define LIMITS_EVERY_NS 1000000ULL
+#define LIMITS_EVERY_NS  1000000ULL
 #define RESERVE_SEGMENTS 6
 
 static uint64_t nodes_needed(struct sequencer *s)

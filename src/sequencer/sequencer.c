@@ -4,9 +4,9 @@
 
 #include "sequencer/state.h"
 
-#define PASS_NS 500000ULL
-#define FENCE_NS 15000000000ULL
-#define SKIP_NS 1500000ULL
+#define PASS_NS            500000ULL
+#define FENCE_NS           15000000000ULL
+#define SKIP_NS            1500000ULL
 #define SEQUENCER_SEGMENTS 4
 
 /* Software-coherent regions: the sequencer's own partition is the last few segments. */

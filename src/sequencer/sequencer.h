@@ -44,15 +44,15 @@ struct sequencer_counters {
     uint64_t passes;           /* with at least one entry */
     uint64_t counter_advances; /* one a pass, one more for each GOI segment's end in it */
     uint64_t data, meta, nop, rejected, retry, skip;
-    uint64_t held;             /* batches that were held at all */
+    uint64_t held; /* batches that were held at all */
     uint64_t held_now;
-    uint64_t released;         /* held batches committed by a cascade */
-    uint64_t waited;           /* DATA that waited for room in the GOI */
+    uint64_t released; /* held batches committed by a cascade */
+    uint64_t waited;   /* DATA that waited for room in the GOI */
     uint64_t fences;
     uint64_t checkpoints;
     uint64_t looks;
     uint64_t lanes_left; /* lapped, or overwritten before they had an outcome: not read any more */
-    uint64_t committed;        /* position */
+    uint64_t committed;  /* position */
 };
 void sequencer_counters(const struct sequencer *sequencer, struct sequencer_counters *counters);
 

@@ -157,8 +157,9 @@ static void everything_wraps(enum mem_coherence coherence)
         uint64_t retries = counters_of(&rig).retry;
         uint64_t sequence = client.sequence;
         publish_window(&rig, &random, &client);
-        for (int i = 0; i < 50 && (rig.published[0] > rig.released[0] ||
-                                   rig.published[1] > rig.released[1]); i++)
+        for (int i = 0;
+             i < 50 && (rig.published[0] > rig.released[0] || rig.published[1] > rig.released[1]);
+             i++)
             turn(&rig);
         /* What was sent back is sent again, unchanged: all of it; duplicates get NOP. */
         while (counters_of(&rig).retry > retries) {

@@ -9,8 +9,8 @@
 #include "region/region.h"
 #include "sequencer/sequencer.h"
 
-#define PASS_ENTRIES 1024 /* decided in one pass, at most, before it is committed */
-#define LANE_BURST 64     /* collected from one lane before the next has its turn */
+#define PASS_ENTRIES   1024 /* decided in one pass, at most, before it is committed */
+#define LANE_BURST     64   /* collected from one lane before the next has its turn */
 #define PRODUCER_BLOCK 4096
 
 /* An entry that was collected and has no outcome yet. */
@@ -42,11 +42,11 @@ struct held {
 
 /* What ordering needs beside meta_session, by its place. */
 struct session_hold {
-    uint32_t first;          /* list of this session's held batches, unordered */
+    uint32_t first; /* list of this session's held batches, unordered */
     uint32_t count;
-    uint64_t gap_since_ns;   /* since when `next` did not move though something is held */
-    uint64_t gap_next;       /* `next` at that time */
-    uint64_t gap_session;    /* whose gap that was: places are used again */
+    uint64_t gap_since_ns;             /* since when `next` did not move though something is held */
+    uint64_t gap_next;                 /* `next` at that time */
+    uint64_t gap_session;              /* whose gap that was: places are used again */
     uint32_t active_next, active_prev; /* places with held batches; HELD_NONE ends */
     bool active;
 };
@@ -70,12 +70,12 @@ struct checkpoint_state {
     bool under_way;
     int half;
     uint64_t sequence;
-    uint64_t covers;       /* of the one under way */
+    uint64_t covers;         /* of the one under way */
     uint64_t covers_drained; /* of the last whole one */
     uint64_t used;
     uint32_t body_crc;
     struct meta_cursor cursor;
-    uint32_t lane;         /* next lane item; LANE_MAX: all written */
+    uint32_t lane; /* next lane item; LANE_MAX: all written */
     uint64_t last_ns;
 };
 

@@ -60,9 +60,8 @@ static inline struct sample sample_batch(uint64_t position, size_t value_bytes)
                             .value_bytes = (uint32_t)value_bytes};
     batch_builder_init(&builder, buffer, room);
     ASSERT(batch_append(&builder, &record));
-    ssize_t bytes =
-        batch_finish(&builder, meta ? NO_SESSION : SAMPLE_SESSION, meta ? NO_SEQUENCE : position,
-                     BATCH_NONE, 0, NULL, 0, &finished);
+    ssize_t bytes = batch_finish(&builder, meta ? NO_SESSION : SAMPLE_SESSION,
+                                 meta ? NO_SEQUENCE : position, BATCH_NONE, 0, NULL, 0, &finished);
     ASSERT(bytes > 0 && finished == buffer);
     free(value);
     sample.payload = buffer;
