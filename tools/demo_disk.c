@@ -39,7 +39,7 @@ violated(struct disk_check *check, uint64_t position, const char *format, ...)
     return EMB_ERR_CORRUPT;
 }
 
-/* ---- META: the topic's id and the chains ---------------------------------------------------- */
+/* ---- META: the topic's id and the chains ----------------------------------------------------- */
 
 static int take_meta(struct disk_check *check, const struct store_frame *frame)
 {

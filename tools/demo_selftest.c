@@ -91,8 +91,7 @@ static void tell_right(struct story *story)
     }
 }
 
-/* ---- the faults of messages -------------------------------------------------------------------
- */
+/* ---- the faults of messages ------------------------------------------------------------------ */
 
 static unsigned find(const struct story *story, uint64_t id)
 {
@@ -270,8 +269,7 @@ static void plant_bytes(struct story *story, int fault)
     }
 }
 
-/* ---- telling them -----------------------------------------------------------------------------
- */
+/* ---- telling them ---------------------------------------------------------------------------- */
 
 static bool told_to(struct reader_check *check, const struct story *story)
 {

@@ -94,8 +94,7 @@ static int open_test_delivered(struct delivered *delivered)
     return rc;
 }
 
-/* ---- frames -----------------------------------------------------------------------------------
- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static int give(struct disk_check *check, uint64_t position, const struct goi_entry_shared *entry,
                 const void *payload, size_t bytes)
@@ -180,8 +179,7 @@ static int give_batch(struct disk_check *check, unsigned batch, enum fault fault
     return give(check, position, &entry, gives ? room : NULL, bytes);
 }
 
-/* ---- stores -----------------------------------------------------------------------------------
- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 /* Batch 3, of lane 1: messages 9 to 11; message 9 has an empty value. */
 static bool is_planted(unsigned node, unsigned batch, enum fault fault)

@@ -41,7 +41,7 @@ void mapping_close(struct mapping *mapping)
     mapping->at = NULL;
 }
 
-/* ---- lines ---------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static const char *line_end(const struct mapping *mapping, const char *at)
 {
@@ -94,7 +94,7 @@ struct bytes source_line(const struct source *source, uint64_t line)
     return (struct bytes){source->mapping.at + start, source->starts[line + 1] - start - 1};
 }
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static bool delivered_add(struct delivered *delivered, uint64_t start)
 {

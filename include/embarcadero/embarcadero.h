@@ -67,7 +67,7 @@ EMB_API const char *emb_error_text(int code);
 /* The library's version, "0.1.0"; static storage. */
 EMB_API const char *emb_version(void);
 
-/* ---- client --------------------------------------------------------------------------------- */
+/* ---- client ---------------------------------------------------------------------------------- */
 
 struct emb_client_options {
     size_t struct_bytes;
@@ -116,7 +116,7 @@ EMB_API void emb_client_rack(struct emb_client *client, struct emb_rack *rack);
 EMB_API size_t emb_client_brokers(struct emb_client *client, struct emb_broker *brokers,
                                   size_t capacity);
 
-/* ---- topics --------------------------------------------------------------------------------- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
 enum emb_order {
     EMB_ORDER_NONE = 0,          /* a publisher's batches in some order, fastest */
@@ -176,7 +176,7 @@ EMB_API int emb_topic_list(struct emb_client *client, struct emb_topic_info **to
                            struct emb_error *err);
 EMB_API void emb_topic_list_free(struct emb_topic_info *topics);
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 struct emb_header {
     const char *key; /* zero-terminated */
@@ -195,7 +195,7 @@ struct emb_message {
     uint64_t offset;       /* read messages: their offset in the topic; ignored by emb_publish */
 };
 
-/* ---- publisher ------------------------------------------------------------------------------ */
+/* ---- publisher ------------------------------------------------------------------------------- */
 
 enum emb_acks {
     EMB_ACKS_NONE = 0,    /* handed to the operating system; the offset stays unknown */
@@ -320,7 +320,7 @@ EMB_API void emb_publisher_stats(struct emb_publisher *publisher,
 EMB_API int emb_publisher_close(struct emb_publisher *publisher, uint32_t timeout_ms,
                                 struct emb_error *err);
 
-/* ---- subscriber ----------------------------------------------------------------------------- */
+/* ---- subscriber ------------------------------------------------------------------------------ */
 
 enum emb_start {
     EMB_START_EARLIEST = 0,
@@ -404,7 +404,7 @@ EMB_API uint64_t emb_subscriber_position(struct emb_subscriber *subscriber);
  */
 EMB_API void emb_subscriber_wake(struct emb_subscriber *subscriber);
 
-/* ---- status --------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 /* One value of a table: table "lane", row 3, name "chain", text "0,1". */
 struct emb_status_item {

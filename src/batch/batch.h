@@ -72,7 +72,7 @@ void batch_header_place(void *header_copy, uint64_t base_offset, int32_t leader_
 /* The low 31 bits of a client sequence, as the batch carries it; all ones stays all ones. */
 uint32_t batch_sequence(uint64_t client_sequence);
 
-/* ---- building ------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 struct record_header {
     const char *key;   /* zero-terminated when building; when reading not: see its key_bytes */
@@ -119,7 +119,7 @@ ssize_t batch_finish(struct batch_builder *builder, uint64_t session, uint64_t c
                      size_t scratch_bytes, void **finished);
 size_t batch_scratch_bytes(size_t used);
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Walks the records of a checked batch. Opening one that is compressed decompresses it. */
 struct batch_reader {

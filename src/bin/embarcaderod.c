@@ -77,8 +77,7 @@ static struct rack_options options_of(const struct config *config, struct env *e
                                      (uint32_t)(config->backpressure_time_ns / 1000000)};
 }
 
-/* ---- while it runs ------------------------------------------------------------------------------
- */
+/* ---- while it runs --------------------------------------------------------------------------- */
 
 /* Written whole before it has its name, so that a reader never sees half of it. */
 static int write_ports(const struct config *config, const struct rack *rack, struct error *err)

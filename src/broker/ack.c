@@ -42,8 +42,7 @@ void acks_flush(struct broker *b)
     }
 }
 
-/* ---- outcomes -----------------------------------------------------------------------------------
- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 static void count_outcome(struct broker *b, const struct outcome *o)
 {

@@ -6,8 +6,7 @@
 
 #define BATCH_LIMIT_BYTES (16u << 20) /* one more than a batch may have */
 
-/* ---- options ----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static void default_u32(uint32_t *value, uint32_t otherwise)
 {
@@ -62,8 +61,7 @@ static int check_options(const struct broker_options *o, const struct region *re
     return check_sizes(o, region, err);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void on_listener(void *arg, bool readable, bool writable)
 {
@@ -193,8 +191,7 @@ void broker_counters(const struct broker *b, struct broker_counters *counters)
     *counters = b->counters;
 }
 
-/* ---- the duty cycle ---------------------------------------------------------------------------
- */
+/* ---- the duty cycle -------------------------------------------------------------------------- */
 
 /* What the follower read since the last cycle. */
 static void follow(struct broker *b)

@@ -14,8 +14,7 @@
 #include "broker/pressure.h"
 #include "broker/slots.h"
 
-/* ---- lists
- * ---------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 struct item {
     int number;
@@ -62,8 +61,7 @@ static void list_keeps_order_and_can_be_left(void **state)
     assert_true(list_empty(&taken));
 }
 
-/* ---- slots
- * ---------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static void slots_keep_a_reserve_for_meta(void **state)
 {
@@ -173,8 +171,7 @@ static void slots_know_what_lies_half_a_ring_behind(void **state)
     slot_ring_free(&ring);
 }
 
-/* ---- back-pressure
- * -------------------------------------------------------------------------------- */
+/* ---- back-pressure --------------------------------------------------------------------------- */
 
 static struct pressure_levels levels(uint64_t slots_used, uint64_t bytes_used)
 {
@@ -266,8 +263,7 @@ static void pressure_leaves_progress_with_eight_slots(void **state)
     slot_ring_free(&ring);
 }
 
-/* ---- answers that wait
- * ------------------------------------------------------------------------------ */
+/* ---- answers that wait ----------------------------------------------------------------------- */
 
 static void answers_leave_below_d_in_order(void **state)
 {
@@ -291,8 +287,7 @@ static void answers_leave_below_d_in_order(void **state)
     pending_free(&queue);
 }
 
-/* ---- in flight
- * ------------------------------------------------------------------------------------ */
+/* ---- in flight ------------------------------------------------------------------------------- */
 
 static struct inflight_batch sent(uint64_t position, uint64_t end_bytes)
 {

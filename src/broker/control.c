@@ -31,8 +31,7 @@ bool control_decoded(struct connection *c, struct wire_reader *r)
     return false;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static bool wait_or_fail(struct connection *c, const struct error *err, enum step *step)
 {
@@ -67,8 +66,7 @@ static bool lane_is_open(struct connection *c, enum step *step)
     return wait_or_fail(c, &err, step);
 }
 
-/* ---- hello and topics ---------------------------------------------------------------------------
- */
+/* ---- hello and topics ------------------------------------------------------------------------ */
 
 static void hello_fill(const struct connection *c, struct hello_ok *ok)
 {
@@ -173,8 +171,7 @@ static enum step topic_list_request(struct connection *c, struct wire_reader *r)
     return STEP_AGAIN;
 }
 
-/* ---- requests to the sequencer ------------------------------------------------------------------
- */
+/* ---- requests to the sequencer --------------------------------------------------------------- */
 
 static enum step begin(struct connection *c, const struct meta_record *record)
 {
@@ -272,8 +269,7 @@ static enum step session_close_request(struct connection *c, struct wire_reader 
     return begin(c, &record);
 }
 
-/* ---- PUBLISH_OPEN
- * ---------------------------------------------------------------------------------- */
+/* ---- PUBLISH_OPEN ---------------------------------------------------------------------------- */
 
 static int check_acks(const struct meta_topic *topic, uint8_t acks, struct error *err)
 {
@@ -370,8 +366,7 @@ static enum step publish_open_request(struct connection *c, struct wire_reader *
     return STEP_AGAIN;
 }
 
-/* ---- status and the table ----------------------------------------------------------------------
- */
+/* ---- status and the table -------------------------------------------------------------------- */
 
 static void count_status(void *arg, const struct status_item *item)
 {

@@ -55,8 +55,7 @@ void deliver_wake_tail(struct broker *b)
     }
 }
 
-/* ---- a frame ----------------------------------------------------------------------------------
- */
+/* ---- a frame --------------------------------------------------------------------------------- */
 
 static void frame_done(struct connection *c)
 {
@@ -147,8 +146,7 @@ static void frame_place(struct connection *c)
     d->by_file = goes_by_file(c->broker, d->bytes);
 }
 
-/* ---- the next batch
- * ------------------------------------------------------------------------------ */
+/* ---- the next batch -------------------------------------------------------------------------- */
 
 void deliver_end(struct connection *c)
 {
@@ -254,8 +252,7 @@ static enum deliver_result next_batch(struct connection *c)
     return open_batch(c);
 }
 
-/* ---- turns -------------------------------------------------------------------------------------
- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static bool budget_left(const struct connection *c, uint64_t bytes_before, unsigned batches)
 {

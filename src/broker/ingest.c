@@ -165,8 +165,7 @@ enum step ingest_publish(struct connection *c)
     return STEP_AGAIN;
 }
 
-/* ---- waiters -----------------------------------------------------------------------------------
- */
+/* ---- waiters --------------------------------------------------------------------------------- */
 
 /* Runs waiters in turn; stops at the first that has to wait again, which is then the last. */
 static void resume_waiters(struct list *waiters, enum wait_reason reason)

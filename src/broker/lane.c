@@ -101,8 +101,7 @@ void lane_refresh(struct broker *b)
         blog_set_quota(&lane->blog, fair_quota(b)); /* without memory: tried again, as is */
 }
 
-/* ---- room ---------------------------------------------------------------------------------------
- */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 static uint32_t segment_bytes(const struct broker *b)
 {
@@ -175,8 +174,7 @@ void lane_pressure(struct broker *b)
     b->lane.short_of_room = false;
 }
 
-/* ---- publishing --------------------------------------------------------------------------------
- */
+/* ---- publishing ------------------------------------------------------------------------------ */
 
 void lane_publish(struct broker *b, struct pbr_entry_shared *entry, const struct blog_space *space,
                   uint32_t bytes, const struct lane_slot *slot)
@@ -199,8 +197,7 @@ void lane_publish(struct broker *b, struct pbr_entry_shared *entry, const struct
     b->work++;
 }
 
-/* ---- RETRY
- * --------------------------------------------------------------------------------------- */
+/* ---- RETRY ----------------------------------------------------------------------------------- */
 
 static uint64_t retry_below_wanted(const struct broker *b, uint64_t paused_ns)
 {

@@ -63,8 +63,7 @@ void request_lose_session(struct broker *b, struct meta_request *lost)
         free(lost);
 }
 
-/* ---- publishing ---------------------------------------------------------------------------------
- */
+/* ---- publishing ------------------------------------------------------------------------------ */
 
 static void publish_one(struct broker *b, struct meta_request *request,
                         const struct blog_space *space)
@@ -102,8 +101,7 @@ void requests_publish(struct broker *b)
     }
 }
 
-/* ---- outcomes
- * ------------------------------------------------------------------------------------ */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 static bool is_to_be_tried_again(const struct meta_request *request, const struct outcome *o)
 {
@@ -130,8 +128,7 @@ void request_outcome(struct broker *b, struct meta_request *request, const struc
     free(request);
 }
 
-/* ---- answers
- * -------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static uint32_t stores_here(const struct meta_state *meta)
 {

@@ -210,7 +210,7 @@ struct broker {
     struct broker_counters counters;
 };
 
-/* ---- connection.c --------------------------------------------------------------------------- */
+/* ---- connection.c ---------------------------------------------------------------------------- */
 
 void connections_accept(struct broker *b);
 struct connection *connection_find(struct broker *b, uint64_t id); /* NULL: gone */
@@ -222,7 +222,7 @@ void connection_ready(struct connection *c);
 void connection_work(struct connection *c);
 void connection_watch(struct connection *c);
 
-/* ---- input.c -------------------------------------------------------------------------------- */
+/* ---- input.c --------------------------------------------------------------------------------- */
 
 enum step input_run(struct connection *c);
 enum step input_wait(struct connection *c, enum wait_reason reason);
@@ -233,7 +233,7 @@ void input_release(struct connection *c);
 enum step input_refuse(struct connection *c, const struct error *err);
 void input_drain(struct connection *c);
 
-/* ---- output.c ------------------------------------------------------------------------------- */
+/* ---- output.c -------------------------------------------------------------------------------- */
 
 /* Room for a frame of at most body_bytes; false: memory is out, the connection is broken. */
 bool frame_begin(struct connection *c, size_t body_bytes, struct wire_writer *w);
@@ -251,7 +251,7 @@ size_t connection_send(struct connection *c, const struct iovec *iov, int count,
 /* The same for the result of another send call. */
 size_t connection_sent(struct connection *c, ssize_t result);
 
-/* ---- lane.c --------------------------------------------------------------------------------- */
+/* ---- lane.c ---------------------------------------------------------------------------------- */
 
 void lane_refresh(struct broker *b); /* opens, loses, sets the quota */
 void lane_free(struct broker *b);
@@ -263,7 +263,7 @@ void lane_reclaim(struct broker *b);
 void lane_pressure(struct broker *b);
 void lane_finish(struct broker *b); /* the group's drain, and retry_below */
 
-/* ---- ingest.c ------------------------------------------------------------------------------- */
+/* ---- ingest.c -------------------------------------------------------------------------------- */
 
 enum step ingest_admit(struct connection *c);
 enum step ingest_publish(struct connection *c);
@@ -271,14 +271,14 @@ enum step ingest_discarded(struct connection *c);
 void ingest_resume(struct broker *b);
 void ingest_scan_stalled(struct broker *b);
 
-/* ---- ack.c ---------------------------------------------------------------------------------- */
+/* ---- ack.c ----------------------------------------------------------------------------------- */
 
 void outcomes_take(struct broker *b);
 void answers_take(struct broker *b); /* those that became durable */
 void ack_give(struct broker *b, uint64_t connection, const struct ack_item *item);
 void acks_flush(struct broker *b);
 
-/* ---- request.c ------------------------------------------------------------------------------ */
+/* ---- request.c ------------------------------------------------------------------------------- */
 
 /* EMB_ERR_NO_MEMORY; the request is answered under the frame's correlation. */
 int request_begin(struct connection *c, const struct meta_record *record);

@@ -38,8 +38,7 @@ static void put_text(struct status_sink *sink, const char *name, const char *for
     put_item(sink, name, &item);
 }
 
-/* ---- this broker
- * ---------------------------------------------------------------------------------- */
+/* ---- this broker ----------------------------------------------------------------------------- */
 
 static void put_positions(const struct broker *b, struct status_sink *sink)
 {
@@ -98,8 +97,7 @@ static void put_counters(const struct broker *b, struct status_sink *sink)
         put_number(sink, rows[i].name, rows[i].value);
 }
 
-/* ---- the rack
- * -------------------------------------------------------------------------------------- */
+/* ---- the rack -------------------------------------------------------------------------------- */
 
 static void put_roles(struct status_sink *sink, uint32_t roles)
 {

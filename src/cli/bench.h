@@ -85,8 +85,7 @@ json_t *bench_figure_value(struct bench_figure *figure);
 /* Prints it as one line of JSON, or for people. */
 void bench_report(struct bench_figure *figure, bool as_json);
 
-/* ---- other people's CPU -----------------------------------------------------------------------
- */
+/* ---- other people's CPU ---------------------------------------------------------------------- */
 
 struct bench_cpu {
     pid_t ours[2]; /* processes of the measure beside this one; 0: none */

@@ -366,7 +366,7 @@ static int load_run(struct load *load, struct limit_tcp *tcp, const struct cli *
     load->loaders = calloc(v->publishers, sizeof *load->loaders);
     if (!values || !load->loaders)
         result = cli_fail("bench: out of memory");
-    while (result == CLI_DONE && load->count < v->publishers) {
+    while (result == CLI_DONE && load->loaders && load->count < v->publishers) {
         result = loader_open(&load->loaders[load->count], load, cli, load->count + 1);
         load->count++;
     }

@@ -107,8 +107,10 @@ static json_t *base64(const unsigned char *bytes, size_t count)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *text = malloc((count + 2) / 3 * 4 + 1);
     char *to = text;
-    if (!text)
+    if (!text || !bytes) {
+        free(text);
         return json_null();
+    }
     for (size_t i = 0; i < count; i += 3) {
         size_t left = count - i;
         uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |

@@ -42,8 +42,7 @@ static size_t contents(const char *path, char *bytes, size_t room)
     return got;
 }
 
-/* ---- forms ------------------------------------------------------------------------------------
- */
+/* ---- forms ----------------------------------------------------------------------------------- */
 
 static const struct emb_header headers[] = {{"h", "1", 1}, {"g", "\xff", 1}};
 
@@ -142,8 +141,7 @@ static void test_starts(void **state)
         assert_int_equal(format_start_read(bad[i], &start, &value, NULL), EMB_ERR_INVALID_ARGUMENT);
 }
 
-/* ---- lines -------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void fill(const char *path, const void *bytes, size_t count)
 {
@@ -225,8 +223,7 @@ static void test_lines_refused(void **state)
     lines_close(&lines);
 }
 
-/* ---- the sink ----------------------------------------------------------------------------------
- */
+/* ---- the sink -------------------------------------------------------------------------------- */
 
 static void test_sink_keeps_order(void **state)
 {

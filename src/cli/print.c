@@ -220,10 +220,9 @@ void print_table(FILE *to, const json_t *rows, size_t width)
     json_t *list = json_is_array(rows) ? json_incref((json_t *)rows) : json_pack("[O]", rows);
     bool turned = !json_is_array(rows);
     if (grid_fill(&grid, list) && grid.rows > 1) {
-        if (!turned && grid_width(&grid) > width + strlen(GAP) && grid.columns >= grid.rows)
-            turned = grid_turn(&grid);
-        else if (turned)
-            turned = grid_turn(&grid);
+        bool too_wide = grid_width(&grid) > width + strlen(GAP);
+        if (turned || (too_wide && grid.columns >= grid.rows))
+            grid_turn(&grid);
         grid_print(to, &grid);
     }
     free(grid.cells);

@@ -10,8 +10,7 @@
 #include "cli/bench.h"
 #include "cli/print.h"
 
-/* ---- tables ------------------------------------------------------------------------------------
- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static void assert_table(const char *json, size_t width, const char *expected)
 {
@@ -75,8 +74,7 @@ static void test_numbers_and_texts(void **state)
     json_decref(value);
 }
 
-/* ---- figures -----------------------------------------------------------------------------------
- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static void test_median(void **state)
 {

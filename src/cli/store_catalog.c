@@ -145,9 +145,11 @@ static bool batch_add(struct catalog_store *store, const struct store_frame *fra
     uint32_t file;
     void *grown =
         array_grow(store->batches, store->batch_count, &store->batch_room, sizeof *store->batches);
-    if (!grown || !file_index(store, frame->file, &file))
+    if (!grown)
         return false;
     store->batches = grown;
+    if (!file_index(store, frame->file, &file))
+        return false;
     store->batches[store->batch_count++] = (struct catalog_batch){
         .position = frame->position,
         .base_offset = entry->base_offset,

@@ -8,7 +8,7 @@
 #include "base/bits.h"
 #include "client/options.h"
 
-/* ---- waiting -------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 int condition_init(pthread_cond_t *condition)
 {
@@ -38,7 +38,7 @@ bool condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t 
     return pthread_cond_timedwait(condition, mutex, &until) == 0;
 }
 
-/* ---- members -------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 void client_join(struct emb_client *client, struct member *member)
 {
@@ -144,7 +144,7 @@ void client_hold(struct emb_client *client, int change)
     pthread_mutex_unlock(&client->mutex);
 }
 
-/* ---- asking --------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* A request and the shell that waits for it. */
 struct question {
@@ -218,7 +218,7 @@ int client_ask(struct emb_client *client, int broker, struct request *r, uint8_t
     return ask(client, r, err);
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int options_take(struct emb_client *client, const struct emb_client_options *given,
                         struct error *err)

@@ -19,7 +19,7 @@ void fake_rack_init(struct fake_rack *rack, uint32_t broker_count)
     rack->log = calloc(FAKE_BATCHES_MAX, sizeof *rack->log);
 }
 
-/* ---- sending -------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void out_add(struct fake_connection *c, const void *bytes, size_t count)
 {
@@ -97,7 +97,7 @@ static void ack(struct fake_connection *c, uint64_t correlation, int status, uin
         acks_release(rack);
 }
 
-/* ---- producing ------------------------------------------------------------------------------ */
+/* ---- producing ------------------------------------------------------------------------------- */
 
 static struct fake_batch *batch_find(struct fake_rack *rack, const struct frame_header *header)
 {
@@ -215,7 +215,7 @@ int fake_produce(struct fake_connection *c, const struct frame_header *header, c
     return 0;
 }
 
-/* ---- delivering ----------------------------------------------------------------------------- */
+/* ---- delivering ------------------------------------------------------------------------------ */
 
 static void deliver(struct fake_connection *c, uint32_t at)
 {
@@ -260,7 +260,7 @@ static void deliveries(struct fake_connection *c)
     }
 }
 
-/* ---- connections ---------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void connection_end(struct fake_connection *c, bool reset)
 {
@@ -360,7 +360,7 @@ static void listener_ready(void *arg, bool readable, bool writable)
     }
 }
 
-/* ---- the thread ----------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static bool is_stopped(struct fake_rack *rack)
 {

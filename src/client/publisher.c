@@ -8,7 +8,7 @@
 
 #define CLOSE_ANSWER_MS 1000u
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static struct emb_publisher *publisher_create(struct emb_client *client)
 {
@@ -114,7 +114,7 @@ int emb_publisher_open(struct emb_client *client, const char *topic,
     return result_ok(err);
 }
 
-/* ---- publishing ----------------------------------------------------------------------------- */
+/* ---- publishing ------------------------------------------------------------------------------ */
 
 static void record_of(const struct emb_message *message, struct record *record)
 {
@@ -392,7 +392,7 @@ int emb_publish_wait(struct emb_publisher *publisher, const struct emb_message *
     return result_ok(err);
 }
 
-/* ---- flushing and closing ------------------------------------------------------------------- */
+/* ---- flushing and closing -------------------------------------------------------------------- */
 
 static bool is_settled(const struct emb_publisher *p, uint64_t number)
 {

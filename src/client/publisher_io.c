@@ -10,7 +10,7 @@
 #include "base/assert.h"
 #include "client/publisher.h"
 
-/* ---- outcomes ------------------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 static void outcome_keep(void *arg, const struct publish_outcome *outcome)
 {
@@ -114,7 +114,7 @@ static int outcomes_report(struct emb_publisher *p)
     return work;
 }
 
-/* ---- handing over --------------------------------------------------------------------------- */
+/* ---- handing over ---------------------------------------------------------------------------- */
 
 /* The next sealed packet that is finished, removed from the queue. Under the mutex. */
 static struct packet *sealed_take(struct emb_publisher *p)
@@ -227,7 +227,7 @@ static int packets_fail(struct emb_publisher *p)
     return work;
 }
 
-/* ---- states --------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static void core_begin(struct emb_publisher *p)
 {

@@ -5,7 +5,7 @@
 
 #include "client/options.h"
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static struct emb_subscriber *subscriber_create(struct emb_client *client)
 {
@@ -135,7 +135,7 @@ void emb_subscriber_close(struct emb_subscriber *subscriber)
     subscriber_free(s);
 }
 
-/* ---- taking batches ------------------------------------------------------------------------- */
+/* ---- taking batches -------------------------------------------------------------------------- */
 
 /* Under the mutex: gives the batch in hand back. Returns whether the thread waits for it. */
 static bool current_return(struct emb_subscriber *s)
@@ -303,7 +303,7 @@ int emb_subscriber_batch_message(struct emb_subscriber *subscriber, struct emb_m
     return got < 0 ? failure_tell(s, error_of(err)) : got;
 }
 
-/* ---- elsewhere ------------------------------------------------------------------------------ */
+/* ---- elsewhere ------------------------------------------------------------------------------- */
 
 int emb_subscriber_seek(struct emb_subscriber *subscriber, int start, uint64_t value,
                         struct emb_error *err)

@@ -59,7 +59,7 @@ void batch_close(struct emb_subscriber *s)
     s->amid_batch = false;
 }
 
-/* ---- headers -------------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static int header_memory(struct emb_subscriber *s, uint32_t count, size_t text_bytes,
                          struct error *err)
@@ -110,7 +110,7 @@ static int headers_read(struct emb_subscriber *s, const struct record *record, s
     return code;
 }
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static int message_of(struct emb_subscriber *s, const struct record *record, uint64_t offset,
                       struct emb_message *message, struct error *err)

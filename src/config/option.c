@@ -16,7 +16,7 @@ static const struct unit size_units[] = {
     {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1}};
 static const struct unit duration_units[] = {{"s", 1000000000}, {"ms", 1000000}, {"us", 1000}};
 
-/* ---- finding ------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 const struct option *option_find(const char *name, size_t bytes)
 {

@@ -30,13 +30,13 @@ struct env_map;    /* a mapping of shared memory */
 struct env *env_create(void);
 void env_destroy(struct env *env);
 
-/* ---- time and chance ---------------------------------------------------------------------- */
+/* ---- time and chance ------------------------------------------------------------------------- */
 
 uint64_t env_now_ns(struct env *env);  /* monotonic, of this host only */
 uint64_t env_wall_ms(struct env *env); /* since 1970, may jump */
 void env_random(struct env *env, void *bytes, size_t count);
 
-/* ---- waiting -------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 int env_poller_create(struct env *env, struct env_poller **poller);
 void env_poller_destroy(struct env_poller *poller); /* after all its sockets and io queues */

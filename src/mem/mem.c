@@ -31,7 +31,7 @@
 
 #define LINE_WORDS 8
 
-/* ---- what there is ------------------------------------------------------------------------ */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 static const char *const writeback_names[] = {
     [MEM_WRITEBACK_AUTO] = "auto",       [MEM_WRITEBACK_MOVDIR64B] = "movdir64b",
@@ -109,7 +109,7 @@ int mem_init(struct mem *mem, enum mem_coherence coherence, enum mem_writeback w
     return EMB_OK;
 }
 
-/* ---- the writer's side -------------------------------------------------------------------- */
+/* ---- the writer's side ----------------------------------------------------------------------- */
 
 static bool is_software(const struct mem *mem)
 {
@@ -192,7 +192,7 @@ void mem_drain(struct mem *mem)
 #endif
 }
 
-/* ---- the reader's side -------------------------------------------------------------------- */
+/* ---- the reader's side ----------------------------------------------------------------------- */
 
 static void invalidate(struct mem *mem, const void *line)
 {
@@ -300,7 +300,7 @@ void mem_observe_range(struct mem *mem, const void *from, size_t bytes)
     fence_full();
 }
 
-/* ---- exceptions of law 4 ------------------------------------------------------------------ */
+/* ---- exceptions of law 4 --------------------------------------------------------------------- */
 
 bool mem_bitmap_take_at(struct mem *mem, struct pub_u64 *words, uint64_t bit)
 {

@@ -68,7 +68,7 @@ int mem_writeback_parse(const char *name, enum mem_writeback *writeback);
 const char *mem_writeback_name(enum mem_writeback writeback);
 bool mem_writeback_available(enum mem_writeback writeback);
 
-/* ---- the writer's side -------------------------------------------------------------------- */
+/* ---- the writer's side ----------------------------------------------------------------------- */
 
 static inline void mem_publish_u64(struct mem *mem, struct pub_u64 *word, uint64_t value);
 /* A whole line; its first word (the stamp) becomes visible last. */
@@ -77,7 +77,7 @@ void mem_publish_line(struct mem *mem, void *line, const void *from_64_bytes);
 void mem_write_back(struct mem *mem, const void *from, size_t bytes);
 void mem_drain(struct mem *mem);
 
-/* ---- the reader's side -------------------------------------------------------------------- */
+/* ---- the reader's side ----------------------------------------------------------------------- */
 
 static inline uint64_t mem_observe_u64(struct mem *mem, const struct pub_u64 *word);
 /* A group, one fence for all: `count` words, each in a line of its own, `stride_bytes` apart. */
@@ -99,7 +99,7 @@ static inline uint64_t mem_own_u64(const struct pub_u64 *word)
     return __atomic_load_n(&word->value, __ATOMIC_RELAXED);
 }
 
-/* ---- exceptions of law 4: hardware-coherent regions only (asserted) ----------------------- */
+/* ---- exceptions of law 4: hardware-coherent regions only (asserted) -------------------------- */
 
 /* Sets the lowest clear bit below `bits`; its index, or -1 when all are set. */
 int64_t mem_bitmap_take(struct mem *mem, struct pub_u64 *words, uint64_t bits);
@@ -108,7 +108,7 @@ bool mem_bitmap_take_at(struct mem *mem, struct pub_u64 *words, uint64_t bit);
 /* What was published before it is visible to whoever takes the bit next. */
 void mem_bitmap_give(struct mem *mem, struct pub_u64 *words, uint64_t bit);
 
-/* ---- short ways, for regions where plain stores and loads do ------------------------------ */
+/* ---- short ways, for regions where plain stores and loads do --------------------------------- */
 
 void mem_publish_u64_slow(struct mem *mem, struct pub_u64 *word, uint64_t value);
 uint64_t mem_observe_u64_slow(struct mem *mem, const struct pub_u64 *word);

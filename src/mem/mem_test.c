@@ -274,7 +274,7 @@ static void a_group_of_words_is_read(void **state)
     each_mode(words_in_a_group);
 }
 
-/* ---- what the CPU has --------------------------------------------------------------------- */
+/* ---- what the CPU has ------------------------------------------------------------------------ */
 
 static void names_round_trip(void **state)
 {
@@ -325,7 +325,7 @@ static void auto_takes_what_is_there(void **state)
     assert_false(mem.direct);
 }
 
-/* ---- the bitmap --------------------------------------------------------------------------- */
+/* ---- the bitmap ------------------------------------------------------------------------------ */
 
 #define BITS 1000 /* the last word is used in part */
 

@@ -23,7 +23,7 @@
 #define NOTHING_NEWEST    UINT32_MAX
 #define PAYLOAD_BYTES_MAX ((1U << 24) - 1)
 
-/* ---- places ------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 static uint64_t handle_of(const struct blog *blog, uint32_t place)
 {
@@ -112,7 +112,7 @@ int blog_set_quota(struct blog *blog, uint32_t quota)
     return EMB_OK;
 }
 
-/* ---- lives -------------------------------------------------------------------------------- */
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 static uint32_t segment_bytes(const struct blog *blog)
 {
@@ -171,7 +171,7 @@ static bool open_next(struct blog *blog)
     return true;
 }
 
-/* ---- space -------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------------------------- */
 
 uint32_t blog_batch_max(const struct blog *blog)
 {
@@ -254,7 +254,7 @@ void blog_outcome(struct blog *blog, uint64_t held, uint64_t position)
         place->last_position = position;
 }
 
-/* ---- how full ----------------------------------------------------------------------------- */
+/* ---- how full -------------------------------------------------------------------------------- */
 
 static uint32_t count_places(const struct blog *blog, enum blog_segment_state state)
 {
@@ -302,7 +302,7 @@ uint64_t blog_blocking_slot(const struct blog *blog)
     return oldest ? oldest->slots_end : 0;
 }
 
-/* ---- reuse -------------------------------------------------------------------------------- */
+/* ---- reuse ----------------------------------------------------------------------------------- */
 
 static bool lies_below(const struct blog_segment *place, uint64_t horizon)
 {

@@ -77,7 +77,7 @@ static uint64_t generation_of(struct bench *bench, uint64_t address)
     return region_segment_generation(region, region_segment_of(region, address));
 }
 
-/* ---- space -------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------------------------- */
 
 static void space_is_handed_out_in_order(void **state)
 {
@@ -137,7 +137,7 @@ static void the_newest_is_trimmed_and_given_back(void **state)
     bench_close(&bench);
 }
 
-/* ---- reuse, edge R5 ----------------------------------------------------------------------- */
+/* ---- reuse, edge R5 -------------------------------------------------------------------------- */
 
 static void reuse_waits_for_outcome_kept_and_nodes(void **state)
 {
@@ -321,7 +321,7 @@ static void a_dead_owners_life_is_not_continued(void **state)
     bench_close(&bench);
 }
 
-/* ---- a reader that pins, against an owner that reuses ------------------------------------- */
+/* ---- a reader that pins, against an owner that reuses ---------------------------------------- */
 
 #define RACE_LIVES 8000
 #define RACE_BYTES 512 /* of each batch that is looked at */
@@ -418,7 +418,7 @@ static void a_pinned_reader_never_sees_the_next_life(void **state)
     rack_each_mode(race);
 }
 
-/* ---- anything, for long ------------------------------------------------------------------- */
+/* ---- anything, for long ---------------------------------------------------------------------- */
 
 #define SLOTS 64
 

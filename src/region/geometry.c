@@ -83,7 +83,7 @@ void region_areas_compute(const struct geometry *geometry, struct region_areas *
             (uint32_t)((geometry->region_bytes - areas->blog) / geometry->segment_bytes);
 }
 
-/* ---- checks ------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 struct range {
     const char *field;

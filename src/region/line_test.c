@@ -21,7 +21,7 @@ static void run_threads(struct rack *rack, void *(*writer)(void *), void *(*read
     assert_int_equal(rack->wrong, 0);
 }
 
-/* ---- lane, edge R6 ------------------------------------------------------------------------ */
+/* ---- lane, edge R6 --------------------------------------------------------------------------- */
 
 static struct pbr_entry_shared lane_entry(uint64_t index)
 {
@@ -184,7 +184,7 @@ static void torn_lane_lines_are_not_yet(void **state)
     rack_each_mode(torn_lane_lines);
 }
 
-/* ---- GOI, edge R4, and completion, edge R8 ------------------------------------------------ */
+/* ---- GOI, edge R4, and completion, edge R8 --------------------------------------------------- */
 
 static struct goi_entry_shared goi_entry(uint64_t position)
 {
@@ -336,7 +336,7 @@ static void a_ring_need_not_be_a_power_of_two(void **state)
     }
 }
 
-/* ---- nodes, edge R7 ----------------------------------------------------------------------- */
+/* ---- nodes, edge R7 -------------------------------------------------------------------------- */
 
 static void node_lines(struct rack *rack)
 {
@@ -370,7 +370,7 @@ static void node_lines_are_seen_by_the_other_host(void **state)
     rack_each_mode(node_lines);
 }
 
-/* ---- epochs, edges R1 and R3 -------------------------------------------------------------- */
+/* ---- epochs, edges R1 and R3 ----------------------------------------------------------------- */
 
 static void grant(struct region *region, uint64_t epoch, uint32_t slot)
 {
@@ -417,7 +417,7 @@ static void the_highest_finished_epoch_rules(void **state)
     rack_each_mode(epochs);
 }
 
-/* ---- workspace, edge R2 ------------------------------------------------------------------- */
+/* ---- workspace, edge R2 ---------------------------------------------------------------------- */
 
 static void intervals(struct rack *rack)
 {

@@ -44,7 +44,7 @@ struct region {
     uint64_t epoch_floor; /* the highest epoch this node has seen; only rises */
 };
 
-/* ---- geometry ----------------------------------------------------------------------------- */
+/* ---- geometry -------------------------------------------------------------------------------- */
 
 struct geometry geometry_dev(void);  /* 1 GiB */
 struct geometry geometry_test(void); /* 64 MiB, everything wraps early */
@@ -53,7 +53,7 @@ struct geometry geometry_test(void); /* 64 MiB, everything wraps early */
 int geometry_check(const struct geometry *geometry, struct error *err);
 void region_areas_compute(const struct geometry *geometry, struct region_areas *areas);
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Writes an empty region into zero-filled or foreign memory; the superblock last. Blocks for as
    long as writing all but the BLog and the checkpoint bodies takes. */
@@ -79,7 +79,7 @@ bool region_is_formatted(const void *base, uint64_t bytes);
  */
 int region_check(struct region *region, void (*fn)(void *arg, const char *problem), void *arg);
 
-/* ---- epochs ------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 struct epoch_view {
     uint64_t epoch; /* 0: none was ever granted */
@@ -97,7 +97,7 @@ bool region_epoch_is(struct region *region, uint64_t epoch);
 /* Publishes an epoch slot and drains (the elector's grant; edge R1). */
 void region_epoch_publish(struct region *region, const struct epoch_view *view);
 
-/* ---- workspace ---------------------------------------------------------------------------- */
+/* ---- workspace ------------------------------------------------------------------------------- */
 
 struct interval {
     uint64_t epoch; /* of the interval that ended; 0 in line 0 */
@@ -127,7 +127,7 @@ void region_checkpoint_publish(struct region *region, uint32_t workspace, int ha
 int region_checkpoint_load(struct region *region, uint32_t workspace, uint64_t owner_epoch,
                            struct checkpoint_shared *header, void **bytes);
 
-/* ---- GOI ---------------------------------------------------------------------------------- */
+/* ---- GOI ------------------------------------------------------------------------------------- */
 
 /* Fills stamp and CRC and publishes the line at position (no drain). */
 void region_goi_publish(struct region *region, uint64_t position, struct goi_entry_shared *entry);
@@ -138,7 +138,7 @@ bool region_goi_observe(struct region *region, uint64_t position, struct goi_ent
 unsigned region_goi_observe_run(struct region *region, uint64_t position, unsigned count,
                                 struct goi_entry_shared *entries);
 
-/* ---- lanes -------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 /* Fills index, generation and CRC and publishes the slot (no drain). */
 void region_lane_publish(struct region *region, uint32_t lane, uint32_t generation, uint64_t index,
@@ -157,7 +157,7 @@ enum lane_look region_lane_observe_run(struct region *region, uint32_t lane, uin
 void region_retry_below_publish(struct region *region, uint32_t lane, uint64_t index);
 uint64_t region_retry_below_observe(struct region *region, uint32_t lane);
 
-/* ---- nodes and completion ----------------------------------------------------------------- */
+/* ---- nodes and completion -------------------------------------------------------------------- */
 
 void region_node_request_publish(struct region *region, uint32_t node,
                                  struct node_request_shared *request);
@@ -167,7 +167,7 @@ struct node_beat_shared *region_node_beat(struct region *region, uint32_t node);
 struct node_read_shared *region_node_read(struct region *region, uint32_t node);
 struct completion_shared *region_completion(struct region *region, uint32_t lane, uint32_t node);
 
-/* ---- payload ------------------------------------------------------------------------------ */
+/* ---- payload --------------------------------------------------------------------------------- */
 
 /* The bytes of a payload word, or NULL if it leaves its segment or the BLog (it came from
    another host: checked, not asserted). Not invalidated: see mem_observe_range. */

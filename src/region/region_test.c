@@ -3,7 +3,7 @@
 
 #include "region/test_rack.h"
 
-/* ---- geometry ----------------------------------------------------------------------------- */
+/* ---- geometry -------------------------------------------------------------------------------- */
 
 static void geometries_leave_room(void **state)
 {
@@ -79,7 +79,7 @@ static void impossible_geometries_are_named(void **state)
     expect_refused(large, "region_bytes", "leaves 0 segments");
 }
 
-/* ---- superblock --------------------------------------------------------------------------- */
+/* ---- superblock ------------------------------------------------------------------------------ */
 
 static void round_trip(struct rack *rack)
 {
@@ -241,7 +241,7 @@ static void a_missing_writeback_is_refused(void **state)
     rack_close(&rack);
 }
 
-/* ---- payload ------------------------------------------------------------------------------ */
+/* ---- payload --------------------------------------------------------------------------------- */
 
 static void payload_outside_its_segment_is_refused(void **state)
 {
@@ -270,7 +270,7 @@ static void payload_outside_its_segment_is_refused(void **state)
     rack_close(&rack);
 }
 
-/* ---- check -------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 struct findings {
     int count;

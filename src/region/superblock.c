@@ -38,7 +38,7 @@ static uint32_t superblock_crc(const struct superblock_shared *superblock)
     return crc32c(superblock, offsetof(struct superblock_shared, crc));
 }
 
-/* ---- format ------------------------------------------------------------------------------- */
+/* ---- format ---------------------------------------------------------------------------------- */
 
 static void fill_superblock(struct superblock_shared *superblock, const struct geometry *geometry,
                             enum mem_coherence coherence, const uint8_t uuid[16])
@@ -118,7 +118,7 @@ int region_format(void *base, const struct geometry *geometry, enum mem_coherenc
     return EMB_OK;
 }
 
-/* ---- attach ------------------------------------------------------------------------------- */
+/* ---- attach ---------------------------------------------------------------------------------- */
 
 static void observe_superblock(const void *base, struct superblock_shared *superblock)
 {

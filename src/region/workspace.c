@@ -10,7 +10,7 @@
 
 #define LOAD_TRIES 4 /* a half can change while it is copied, each time to a newer one */
 
-/* ---- epoch record and committed_seq ------------------------------------------------------- */
+/* ---- epoch record and committed_seq ---------------------------------------------------------- */
 
 void region_interval_publish(struct region *region, uint32_t workspace, uint64_t owner_epoch,
                              uint64_t index, const struct interval *interval)
@@ -60,7 +60,7 @@ uint64_t region_committed_observe(struct region *region, uint32_t workspace)
     return mem_observe_u64_to_act(&region->mem, committed_word(region, workspace));
 }
 
-/* ---- checkpoint --------------------------------------------------------------------------- */
+/* ---- checkpoint ------------------------------------------------------------------------------ */
 
 void *region_checkpoint_line(const struct region *region, uint32_t workspace, int half)
 {

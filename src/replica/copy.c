@@ -25,8 +25,7 @@ static bool asks_payload(const struct goi_entry_shared *entry)
            (entry->kind == ENTRY_DATA && (entry->flags & (ENTRY_ASKS_SYNC | ENTRY_ASKS_COPY)));
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* A META entry carries what the sequencer assigned, so its batch is checked by its form. */
 static int payload_check(const struct goi_entry_shared *entry, const unsigned char *payload,
@@ -106,8 +105,7 @@ static int item_load(struct replica *replica)
     return result;
 }
 
-/* ---- giving it to the store ---------------------------------------------------------------------
- */
+/* ---- giving it to the store ------------------------------------------------------------------ */
 
 static void note_missing(struct replica *replica, struct replica_lane *lane)
 {

@@ -3,7 +3,7 @@
 
 #include "replica/rig_test.h"
 
-/* ---- what is stored ------------------------------------------------------------------------- */
+/* ---- what is stored -------------------------------------------------------------------------- */
 
 struct stored_case {
     uint32_t lane;
@@ -145,7 +145,7 @@ static void payload_left_out_while_the_store_was_full_is_not_forgotten(void **st
     assert_int_equal(synced_word(w, LANE, NODE), completion_word(2, 1));
 }
 
-/* ---- when it syncs -------------------------------------------------------------------------- */
+/* ---- when it syncs --------------------------------------------------------------------------- */
 
 static void the_next_group_collects_while_a_sync_runs(void **state)
 {
@@ -247,7 +247,7 @@ static void the_period_begins_with_the_first_entry_that_waits(void **state)
     assert_int_equal(w->store.syncs, 2);
 }
 
-/* ---- failures ------------------------------------------------------------------------------- */
+/* ---- failures -------------------------------------------------------------------------------- */
 
 /* Position 4 was spoiled: nothing from it on is ever counted. */
 static void assert_spoiled_is_not_counted(struct world *w, const char *part)

@@ -151,7 +151,7 @@ static void a_newcomer_syncs_what_it_had_left_to_others(void **state)
     assert_int_equal(synced_word(w, LANE, NODE), completion_word(2, 1));
 }
 
-/* ---- all of it at random -------------------------------------------------------------------- */
+/* ---- all of it at random --------------------------------------------------------------------- */
 
 static void add_random(struct world *w, struct random_state *r)
 {

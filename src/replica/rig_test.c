@@ -5,7 +5,7 @@
 
 #include "batch/batch.h"
 
-/* ---- the follower -------------------------------------------------------------------------- */
+/* ---- the follower ---------------------------------------------------------------------------- */
 
 uint64_t follower_position(const struct follower *f)
 {
@@ -58,7 +58,7 @@ struct completion_shared *region_completion(struct region *region, uint32_t lane
     return &CONTAINER_OF(region, struct world, region)->completions[lane][node];
 }
 
-/* ---- the store ------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 int store_append(struct store *s, uint64_t position, const struct goi_entry_shared *entry,
                  const void *payload, size_t payload_bytes)
@@ -137,7 +137,7 @@ int store_failure(const struct store *s, struct error *err)
     return s->failure ? error_set(err, s->failure, "sync of 0001.log failed") : EMB_OK;
 }
 
-/* ---- the world ------------------------------------------------------------------------------ */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 void set_chain(struct world *w, uint32_t lane, uint16_t version, int count, const uint32_t *members)
 {

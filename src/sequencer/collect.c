@@ -64,6 +64,7 @@ void collect_pass(struct sequencer *s)
     uint32_t lanes = s->region->geometry.lanes;
     uint32_t most = lines_per_pass(s);
     uint32_t found;
+    ASSERT(lanes > 0);
     do {
         found = 0;
         for (uint32_t i = 0; i < lanes && pass_has_room(s); i++) {

@@ -19,8 +19,7 @@ static bool all_decided(const struct rig *rig)
     return true;
 }
 
-/* ---- overlaps
- * ------------------------------------------------------------------------------------ */
+/* ---- overlaps -------------------------------------------------------------------------------- */
 
 /* A client that cuts its batches anew does not move the session back, nor is anything held on. */
 static void what_was_overtaken_while_held_is_decided(void **state)
@@ -62,8 +61,7 @@ static void an_overtaken_batch_fences_nobody(void **state)
     end(&rig);
 }
 
-/* ---- places
- * -------------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 /* Opens and ends sessions until the next one that is opened gets the place of an earlier one. */
 static void turn_places_round(struct rig *rig, uint16_t topic)
@@ -135,8 +133,7 @@ static void a_place_is_kept_until_all_held_in_it_are_decided(void **state)
     end(&rig);
 }
 
-/* ---- no room
- * ------------------------------------------------------------------------------------- */
+/* ---- no room --------------------------------------------------------------------------------- */
 
 /* Everything but the last node's follower, which stands still. */
 static void turn_without_last(struct rig *rig, uint64_t step_ns)

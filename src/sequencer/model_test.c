@@ -21,8 +21,7 @@ static uint64_t below(struct world *w, uint64_t end)
     return random_below(&w->random, end);
 }
 
-/* ---- clients and brokers
- * ------------------------------------------------------------------------------------- */
+/* ---- clients and brokers --------------------------------------------------------------------- */
 
 static bool node_free(const struct world *w, uint32_t node)
 {
@@ -125,8 +124,7 @@ static void plain_step(struct world *w)
         send(w, topic, NO_SESSION, NO_SEQUENCE, 1 + (uint32_t)below(w, 3));
 }
 
-/* ---- stores
- * -------------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 /* Publishes a word of the node's store for each chain it is a member of, as a replica does. */
 static void say_done(struct world *w, uint32_t node)
@@ -164,8 +162,7 @@ static void store_turn(struct world *w, uint32_t node)
     say_done(w, node);
 }
 
-/* ---- turns
- * --------------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static void take_outcome(struct world *w, uint32_t node, const struct outcome *o)
 {

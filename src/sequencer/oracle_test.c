@@ -10,8 +10,7 @@ struct client *client_of(struct world *w, uint64_t id)
     return NULL;
 }
 
-/* ---- the model: one entry
- * ------------------------------------------------------------------------ */
+/* ---- the model: one entry -------------------------------------------------------------------- */
 
 static void model_data(struct world *w, const struct goi_entry_shared *e)
 {
@@ -187,8 +186,7 @@ static void model_entry(struct world *w, const struct goi_entry_shared *e,
         model_meta(w, e, record);
 }
 
-/* ---- stores
- * ---------------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 /* Whether every member of its chain has done for an entry what it asks for. */
 static bool is_whole(const struct world *w, uint64_t position)
@@ -234,8 +232,7 @@ void check_log(struct world *w)
     }
 }
 
-/* ---- the model: states
- * ----------------------------------------------------------------------------- */
+/* ---- the model: states ----------------------------------------------------------------------- */
 
 void check_state(const struct world *w, const struct meta_state *state)
 {

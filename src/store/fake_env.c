@@ -131,8 +131,7 @@ int fake_file_count(struct env *env)
     return files_sorted(env, sorted);
 }
 
-/* ---- env.h, as far as a store uses it ----------------------------------------------------------
- */
+/* ---- env.h, as far as a store uses it -------------------------------------------------------- */
 
 void env_random(struct env *env, void *bytes, size_t count)
 {

@@ -73,12 +73,12 @@ static inline uint64_t store_file_offset(const struct store_file *file, uint64_t
     return file->head_bytes + (stream_offset - file->stream_from);
 }
 
-/* ---- store.c -------------------------------------------------------------------------------- */
+/* ---- store.c --------------------------------------------------------------------------------- */
 
 /* Appends a PAD and a SYNC frame, which ends a block, and flushes. */
 void store_put_sync(struct store *store, bool last);
 
-/* ---- roll.c --------------------------------------------------------------------------------- */
+/* ---- roll.c ---------------------------------------------------------------------------------- */
 
 /* Prepares the head of a file that begins with this position, the snapshot with it. */
 int store_prepare_file(struct store *store, struct store_file *file, uint64_t first_position,
@@ -92,7 +92,7 @@ void store_closed_file(struct store *store);
 /* Keeps space reserved ahead of what is about to be written, where it could not be at once. */
 void store_reserve_ahead(struct store *store, uint64_t offset);
 
-/* ---- progress.c ----------------------------------------------------------------------------- */
+/* ---- progress.c ------------------------------------------------------------------------------ */
 
 /* Gives what is ready to be written to the queue; how many writes. */
 int store_submit(struct store *store);

@@ -103,8 +103,7 @@ struct store_counters {
 };
 void store_counters(const struct store *store, struct store_counters *counters);
 
-/* ---- reading a store that nobody has open for writing ------------------------------------------
- */
+/* ---- reading a store that nobody has open for writing ---------------------------------------- */
 
 enum store_frame_kind {
     STORE_FRAME_ENTRY = 1,    /* entry, and payload if payload_bytes > 0 */

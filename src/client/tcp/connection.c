@@ -100,7 +100,7 @@ void connection_stop(struct connection *c, bool reset)
     memset(c, 0, sizeof *c);
 }
 
-/* ---- sending -------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static bool control_reserve(struct connection *c, size_t bytes)
 {
@@ -259,7 +259,7 @@ static int send_all(struct connection *c)
     return work;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* 1: some bytes came; 0: none now; negative: DOWN. */
 static int fill(struct connection *c)
@@ -403,7 +403,7 @@ int connection_error_get(struct connection *c, const struct frame_header *header
                      said.text[0] ? said.text : error_text(said.code));
 }
 
-/* ---- greeting ------------------------------------------------------------------------------- */
+/* ---- greeting -------------------------------------------------------------------------------- */
 
 static void hello_send(struct connection *c)
 {

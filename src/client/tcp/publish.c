@@ -23,7 +23,7 @@
 #define RESEND_FIRST_NS     1000000ull
 #define RESEND_LONGEST_NS   100000000ull
 
-/* ---- what is in flight ---------------------------------------------------------------------- */
+/* ---- what is in flight ----------------------------------------------------------------------- */
 
 static void flying_add(struct publish_core *core, struct outgoing *o)
 {
@@ -68,7 +68,7 @@ static void outcome_tell(struct publish_core *core, struct outgoing *o, int code
     core->on_outcome(core->arg, &outcome);
 }
 
-/* ---- endings -------------------------------------------------------------------------------- */
+/* ---- endings --------------------------------------------------------------------------------- */
 
 static bool lane_is_live(const struct lane *lane)
 {
@@ -146,7 +146,7 @@ static void lane_lost(struct publish_core *core, struct lane *lane)
         core->state = PUBLISH_CLOSED; /* the session expires */
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void batch_sent(void *arg, struct outgoing *o);
 
@@ -276,7 +276,7 @@ static void opening_timeout(struct publish_core *core)
                                                   : "a broker did not answer in time");
 }
 
-/* ---- resending ------------------------------------------------------------------------------ */
+/* ---- resending ------------------------------------------------------------------------------- */
 
 static void resend_now(struct publish_core *core, struct outgoing *o)
 {
@@ -313,7 +313,7 @@ static int resend_due(struct publish_core *core)
     return work;
 }
 
-/* ---- acknowledgements ----------------------------------------------------------------------- */
+/* ---- acknowledgements ------------------------------------------------------------------------ */
 
 static void answer_apply(struct publish_core *core, struct outgoing *o, const struct ack_item *item)
 {
@@ -406,7 +406,7 @@ static void acks_take(struct publish_core *core, struct lane *lane,
         connection_fail(&lane->connection, EMB_ERR_PROTOCOL, "%s", err.text);
 }
 
-/* ---- frames --------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static void session_take(struct publish_core *core, struct lane *lane,
                          const struct frame_header *header, const void *body)
@@ -514,7 +514,7 @@ int publish_work(struct publish_core *core, uint64_t now_ns)
     return work;
 }
 
-/* ---- submitting ----------------------------------------------------------------------------- */
+/* ---- submitting ------------------------------------------------------------------------------ */
 
 uint32_t publish_room(const struct publish_core *core)
 {

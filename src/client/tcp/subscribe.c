@@ -19,7 +19,7 @@
 #define RETRY_LONGEST_NS      500000000ull
 #define QUIET_NS              (2 * RETRY_LONGEST_NS)
 
-/* ---- memory --------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void incoming_free(struct incoming *incoming)
 {
@@ -125,7 +125,7 @@ struct incoming *subscribe_take(struct subscribe_core *core)
     return incoming;
 }
 
-/* ---- connecting ----------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void connect_now(struct subscribe_core *core)
 {
@@ -214,7 +214,7 @@ void subscribe_stop(struct subscribe_core *core)
     }
 }
 
-/* ---- subscribing ---------------------------------------------------------------------------- */
+/* ---- subscribing ----------------------------------------------------------------------------- */
 
 static void subscribe_send(struct subscribe_core *core)
 {
@@ -311,7 +311,7 @@ static void error_take(struct subscribe_core *core, const struct frame_header *h
     core->connection.error = err;
 }
 
-/* ---- delivery ------------------------------------------------------------------------------- */
+/* ---- delivery -------------------------------------------------------------------------------- */
 
 static bool offsets_are_dense(struct subscribe_core *core, const struct frame_header *header)
 {

@@ -25,7 +25,7 @@ int posix_code(int system_error);
 int posix_error(struct error *err, int system_error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* ---- poller ------------------------------------------------------------------------------- */
+/* ---- poller ---------------------------------------------------------------------------------- */
 
 /* One descriptor that a poller waits on; the first member of what owns it. */
 struct env_source {
@@ -56,7 +56,7 @@ void posix_source_watch(struct env_source *source, bool readable, bool writable)
 /* Closes the descriptor and frees the owner, now or when the round of handlers is over. */
 void posix_source_close(struct env_source *source);
 
-/* ---- files ---------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 #define POSIX_LOCK_NAME "LOCK"
 
@@ -84,7 +84,7 @@ void posix_file_release(struct env_file *file);
 /* The name of a file system, by the type that statfs gives. */
 const char *posix_filesystem_name(long type);
 
-/* ---- shared memory -------------------------------------------------------------------------- */
+/* ---- shared memory --------------------------------------------------------------------------- */
 
 struct env_map {
     int fd;
