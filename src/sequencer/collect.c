@@ -2,6 +2,7 @@
  * Collecting: each live lane in turn gives a burst of new entries, until the lanes have nothing
  * more, the pass is full or its time is over. The lane that is first changes from pass to pass.
  */
+#include "base/assert.h"
 #include "sequencer/state.h"
 
 void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
