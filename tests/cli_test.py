@@ -122,7 +122,9 @@ class DaemonTest(Place):
 
     def test_help_and_version(self):
         for option, text in (("--help", "--region-size"), ("--version", "0.")):
-            done = subprocess.run([Programs.daemon, option], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [Programs.daemon, option], capture_output=True, text=True, check=False
+            )
             self.assertEqual(done.returncode, 0)
             self.assertIn(text, done.stdout)
 
@@ -142,7 +144,8 @@ class UsageTest(Place):
         commands = self.commands()
         for wanted in ("topic create", "topic list", "topic describe", "topic delete", "produce",
                        "consume", "status", "region format", "region inspect", "region check",
-                       "store inspect", "store check", "bench publish", "bench consume"):  # fmt: skip
+                       "store inspect", "store check",
+                       "bench publish", "bench consume"):  # fmt: skip
             self.assertIn(wanted.split(), commands)
         for command in commands:
             with self.subTest(command=command):

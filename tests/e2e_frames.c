@@ -36,7 +36,7 @@ static void stage_close(struct stage *stage)
     rig_stop(stage->rig);
 }
 
-/* ---- headers -------------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 struct bent {
     size_t at; /* byte of the header */
@@ -132,7 +132,7 @@ static void noise_is_survived(void **state)
     stage_close(&stage);
 }
 
-/* ---- bodies --------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 /* Every kind of request, each cut off at every length and with a byte too many: the error is the
    answer to it, and the connection goes on. */
@@ -241,7 +241,7 @@ static void impossible_requests_are_named(void **state)
     stage_close(&stage);
 }
 
-/* ---- batches -------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 typedef void bend_fn(struct raw_batch *batch);
 

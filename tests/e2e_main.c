@@ -5,7 +5,7 @@
 #include "base/bits.h"
 #include "tests/flow.h"
 
-/* ---- every order, ack level and compression, in pairs --------------------------------------- */
+/* ---- every order, ack level and compression, in pairs ---------------------------------------- */
 
 struct pair {
     int order;
@@ -62,7 +62,7 @@ static void orders_acks_and_compressions(void **state)
     rig_stop(rig);
 }
 
-/* ---- order ---------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static void subscribers_agree(void **state)
 {
@@ -167,7 +167,7 @@ static void acknowledged_comes_before_what_follows(void **state)
     rig_stop(rig);
 }
 
-/* ---- single messages ------------------------------------------------------------------------ */
+/* ---- single messages ------------------------------------------------------------------------- */
 
 static char big_key[5000];
 static char big_value[150 << 10];

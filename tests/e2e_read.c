@@ -194,7 +194,7 @@ static void a_subscriber_can_be_woken(void **state)
     rig_stop(rig);
 }
 
-/* ---- what has left memory ------------------------------------------------------------------- */
+/* ---- what has left memory -------------------------------------------------------------------- */
 
 static uint64_t first_offset(struct rig *rig)
 {

@@ -35,7 +35,7 @@ static void must_not_start(struct rig *rig, int code, const char *text)
         fail_msg("\"%s\" does not name \"%s\"", err.text, text);
 }
 
-/* ---- starting ------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 static void the_first_ack_comes_soon(void **state)
 {
@@ -143,7 +143,7 @@ static void impossible_racks_are_refused(void **state)
     assert_int_equal(access(rig->region_url + 4, F_OK), -1);
 }
 
-/* ---- ports ---------------------------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 static int occupy_port(uint16_t *port)
 {
@@ -176,7 +176,7 @@ static void a_port_in_use_is_named(void **state)
     rig_stop(rig);
 }
 
-/* ---- data directories ----------------------------------------------------------------------- */
+/* ---- data directories ------------------------------------------------------------------------ */
 
 static void a_locked_directory_is_named(void **state)
 {
@@ -242,7 +242,7 @@ static void a_read_only_directory_is_named(void **state)
         fail_msg("\"%s\" does not name \"%s\"", err.text, rig->data);
 }
 
-/* ---- regions -------------------------------------------------------------------------------- */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 static void a_region_in_use_is_left_alone(void **state)
 {

@@ -30,7 +30,7 @@ static void assert_everything_wrapped(struct rig *rig, const struct flow *reader
 {
     const struct geometry *geometry = &rig->options.geometry;
     struct sequencer_counters counters;
-    rack_sequencer_counters(rig->rack, &counters);
+    rig_counters(rig, &counters);
     print_message("%s: %llu MiB, %llu batches, held %llu, released %llu, RETRY %llu, waited %llu, "
                   "passes %llu, counter advances %llu\n",
                   rig->mode->name, (unsigned long long)(reader->bytes >> 20),

@@ -11,7 +11,7 @@
 #define VALUE_MOST (1u << 20)
 #define LOOK_MS    50u /* how often a waiting reader looks whether it shall stop */
 
-/* ---- content -------------------------------------------------------------------------------- */
+/* ---- content --------------------------------------------------------------------------------- */
 
 static const char *const header_values[] = {"one", "", "a longer value of a header"};
 
@@ -105,7 +105,7 @@ const char *content_differs(const struct content *content, const unsigned char *
     return headers_differ(message, &wanted.message);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void flow_fail(struct flow *flow, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -182,7 +182,7 @@ void flows_free(struct rig *rig)
     rig->flow_count = 0;
 }
 
-/* ---- publishing ----------------------------------------------------------------------------- */
+/* ---- publishing ------------------------------------------------------------------------------ */
 
 static void on_message(void *arg, uint64_t cookie, uint64_t offset, int code)
 {
@@ -296,7 +296,7 @@ static void publish_with(struct flow *flow, struct emb_client *client, const uns
                       flow->publisher, (unsigned long long)i);
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct flow *flow_reader(struct rig *rig, const char *topic, uint64_t count)
 {
@@ -378,7 +378,7 @@ static void read_with(struct flow *flow, struct emb_client *client, const unsign
     emb_subscriber_close(subscriber);
 }
 
-/* ---- threads -------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *flow_run(void *arg)
 {
@@ -403,7 +403,7 @@ void flow_start(struct flow *flow)
     assert_int_equal(pthread_create(&flow->thread, NULL, flow_run, flow), 0);
 }
 
-/* ---- comparing ------------------------------------------------------------------------------ */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 void flow_assert_offsets(struct flow *publisher, struct flow *reader)
 {

@@ -156,7 +156,7 @@ void raw_expect_end(struct raw *raw)
             fail_msg("a %s frame; the end was expected", frame_type_name(raw->header.type));
 }
 
-/* ---- requests ------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 void raw_hello(struct raw *raw)
 {
@@ -257,7 +257,7 @@ bool raw_session_has_ended(struct rig *rig, uint32_t node, uint16_t topic, uint6
     return err.code == EMB_ERR_SESSION_FENCED;
 }
 
-/* ---- batches -------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 void raw_batch_make(const struct raw *raw, uint64_t sequence, uint32_t messages,
                     struct raw_batch *batch)

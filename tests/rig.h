@@ -61,6 +61,10 @@ void rig_stop(struct rig *rig);
 void rig_brokers(const struct rig *rig, uint32_t first, char *text, size_t bytes);
 struct emb_client *rig_client(const struct rig *rig, uint32_t first_broker);
 
+/* The sequencer's counters while it runs: each by itself is right, together they may be of
+   different moments. */
+void rig_counters(struct rig *rig, struct sequencer_counters *counters);
+
 /* Creates a topic, default settings but for these, and fails the test if that fails. */
 void rig_topic(struct rig *rig, const char *name, int order, uint32_t replicas);
 
