@@ -32,7 +32,8 @@ static void one_pair(struct rig *rig, const struct pair *pair)
         publishers[i]->publishing.acks = pair->acks;
         publishers[i]->publishing.compression = pair->compression;
         publishers[i]->publishing.batch_bytes_min = 8 << 10;
-        publishers[i]->until_read = reader;
+        if (pair->order != EMB_ORDER_CLIENT) /* a session is closed behind its last batch */
+            publishers[i]->until_read = reader;
         publishers[i]->paced_by[0] = reader;
         flow_start(publishers[i]);
     }

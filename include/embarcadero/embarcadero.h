@@ -198,7 +198,8 @@ struct emb_message {
 /* ---- publisher ------------------------------------------------------------------------------- */
 
 enum emb_acks {
-    EMB_ACKS_NONE = 0,    /* handed to the operating system; the offset stays unknown */
+    EMB_ACKS_NONE = 0,    /* handed to the operating system; the offset stays unknown. On topics of
+                             orders 3 to 5 as ORDERED: keeping a publisher's order needs answers */
     EMB_ACKS_ORDERED = 1, /* it has its place in the order, in memory */
     EMB_ACKS_DURABLE = 2, /* and is durable as the topic asks; the default */
 };

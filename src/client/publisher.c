@@ -51,6 +51,10 @@ static int topic_take(struct emb_publisher *p, const char *topic, struct error *
     p->settings = info.settings;
     p->has_sessions = topic_has_sessions(&info.settings);
     p->max_message_bytes = client->rack.max_message_bytes;
+    /* In a session a broker may ask for a batch again, and the session may only be closed once all
+       of it has its place: so the wire is never silent there. */
+    if (p->has_sessions && p->options.acks == EMB_ACKS_NONE)
+        p->options.acks = EMB_ACKS_ORDERED;
     p->core_options = (struct publish_options){
         .client_name = client->name,
         .addresses = client->brokers,

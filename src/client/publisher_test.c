@@ -331,6 +331,7 @@ static void test_acks_none(void **state)
 
     fixture_init(&f, 2);
     f.rack.silent = true;
+    f.rack.settings = (struct topic_settings){.order = 2};
     f.options.acks = EMB_ACKS_NONE;
     fixture_open(&f);
     publish_many(&f, 1000);
@@ -341,6 +342,23 @@ static void test_acks_none(void **state)
     }
     fixture_end(&f);
     assert_true(f.rack.produced > 0);
+    fixture_free(&f);
+}
+
+/* A session needs answers, to send again and to be closed in order: so they come, with offsets. */
+static void test_acks_none_in_a_session(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    fixture_init(&f, 2);
+    f.options.acks = EMB_ACKS_NONE;
+    fixture_open(&f);
+    publish_many(&f, 1000);
+    assert_int_equal(emb_publisher_flush(f.publisher, 3000, &f.err), EMB_OK);
+    for (uint32_t i = 0; i < 1000; i++)
+        assert_int_equal(f.told->offset[i], i);
+    fixture_end(&f);
     fixture_free(&f);
 }
 
@@ -527,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_lost_goes_on),
         cmocka_unit_test(test_no_session_loss),
         cmocka_unit_test(test_acks_none),
+        cmocka_unit_test(test_acks_none_in_a_session),
         cmocka_unit_test(test_backpressure_limit),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_dead_broker_left_out),

@@ -15,8 +15,8 @@
 #include "env/posix/socket.h"
 
 /* What close discards of unread bytes at most, in pieces: more than both buffers together. */
-#define DISCARD_BYTES  (1u << 20)
-#define DISCARD_PIECES 32
+#define DISCARD_BYTES  (64u << 10)
+#define DISCARD_PIECES 512
 
 void env_socket_watch(struct env_socket *socket, bool readable, bool writable, env_ready_fn *fn,
                       void *arg)
@@ -119,9 +119,10 @@ void env_close(struct env_socket *socket)
      * Closing with unread bytes resets the connection, and the peer may then lose what was sent
      * to it last: so they are discarded first.
      */
+    char discarded[DISCARD_BYTES];
     shutdown(socket->source.fd, SHUT_WR);
     for (int i = 0; i < DISCARD_PIECES; i++)
-        if (recv(socket->source.fd, NULL, DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0)
+        if (recv(socket->source.fd, discarded, sizeof discarded, MSG_DONTWAIT) <= 0)
             break;
     socket_close(socket);
 }
