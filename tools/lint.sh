@@ -70,8 +70,8 @@ strict_build() {
 # the states looked at per function keeps it to a quarter of a second a file.
 analyse() {
     local limit=(-Xclang -analyzer-config -Xclang max-nodes=20000)
-    sed -n 's/^ *"file": "\(.*\)",\?$/\1/p' "$dir/compile_commands.json" | grep -v -e '_test\.c$' -e '/tests/' |
-        sort -u | (cd "$dir" && xargs -d '\n' -P 2 -n 4 clang-tidy -p . --quiet \
+    sed -n 's/^ *"file": "\(.*\)",\?$/\1/p' "$dir/compile_commands.json" |
+        grep -v -e '_test\.c$' -e '/tests/' | sort -u | (cd "$dir" && xargs -d '\n' -P 2 -n 4 clang-tidy -p . --quiet \
             "${limit[@]/#/--extra-arg=}")
 }
 

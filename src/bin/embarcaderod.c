@@ -150,6 +150,8 @@ static int run(const struct config *config, struct env *env, const sigset_t *sig
         status = run_until_stopped(config, rack, signals);
     }
     rack_stop(rack, config->keep);
+    if (config->ports_file[0])
+        unlink(config->ports_file);
     return status;
 }
 

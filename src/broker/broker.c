@@ -231,7 +231,7 @@ static void ready_work(struct broker *b)
     while (!list_empty(&turns)) {
         struct connection *c = CONTAINER_OF(turns.next, struct connection, ready_link);
         list_remove(&c->ready_link);
-        connection_work(c);
+        connection_turn(c);
     }
 }
 

@@ -164,7 +164,7 @@ static void closing_work(struct connection *c)
         connection_watch(c);
 }
 
-void connection_work(struct connection *c)
+void connection_turn(struct connection *c)
 {
     if (c->broken) {
         connection_close(c, false);

@@ -82,7 +82,7 @@ static void send_head(struct connection *c)
                             .iov_len = d->bytes - BATCH_HEADER_BYTES}};
     bool rest_follows = d->by_file;
     int count = rest_follows || iov[1].iov_len == 0 ? 1 : 2;
-    d->sent += (uint32_t)connection_send(c, iov, count, rest_follows);
+    d->sent += (uint32_t)connection_transmit(c, iov, count, rest_follows);
 }
 
 static void send_rest(struct connection *c)
@@ -92,7 +92,7 @@ static void send_rest(struct connection *c)
     if (!d->by_file) {
         struct iovec iov = {.iov_base = (void *)(uintptr_t)(d->payload + at),
                             .iov_len = d->bytes - at};
-        d->sent += (uint32_t)connection_send(c, &iov, 1, false);
+        d->sent += (uint32_t)connection_transmit(c, &iov, 1, false);
         return;
     }
     uint64_t offset = payload_address(d->entry.payload) + at;

@@ -175,7 +175,7 @@ static void resume_waiters(struct list *waiters, enum wait_reason reason)
         struct broker *b = c->broker;
         uint64_t id = c->id;
         input_resume(c);
-        connection_work(c);
+        connection_turn(c);
         c = connection_find(b, id);
         if (c && c->input.wait == reason)
             return;

@@ -81,7 +81,7 @@ size_t connection_sent(struct connection *c, ssize_t result)
     return 0;
 }
 
-size_t connection_send(struct connection *c, const struct iovec *iov, int count, bool more)
+size_t connection_transmit(struct connection *c, const struct iovec *iov, int count, bool more)
 {
     return connection_sent(c, env_send(c->socket, iov, count, more));
 }
@@ -105,7 +105,7 @@ bool output_flush(struct connection *c)
         if (!c->writable || c->broken)
             return false;
         struct iovec iov = {.iov_base = out->bytes + out->at, .iov_len = out->used - out->at};
-        out->at += connection_send(c, &iov, 1, false);
+        out->at += connection_transmit(c, &iov, 1, false);
     }
     if (out->used)
         output_give_back(c);

@@ -219,7 +219,7 @@ void connection_close(struct connection *c, bool reset);
 void connection_break(struct connection *c);
 void connection_ready(struct connection *c);
 /* A turn of its own: input, output, interest. May close it. */
-void connection_work(struct connection *c);
+void connection_turn(struct connection *c);
 void connection_watch(struct connection *c);
 
 /* ---- input.c --------------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ static inline size_t output_waiting(const struct connection *c)
     return c->output.used - c->output.at;
 }
 /* env_send with the connection's bookkeeping; bytes sent, 0 when it would block or broke. */
-size_t connection_send(struct connection *c, const struct iovec *iov, int count, bool more);
+size_t connection_transmit(struct connection *c, const struct iovec *iov, int count, bool more);
 /* The same for the result of another send call. */
 size_t connection_sent(struct connection *c, ssize_t result);
 

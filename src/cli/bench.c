@@ -151,7 +151,7 @@ const struct cli_command bench_commands[] = {
              "The limits are measured in the same run, in turn with the rounds: TCP into a region\n"
              "of the same size, and at acks 2 synced writes divided by the replicas; the ratio is\n"
              "to the lower one. latency: from the first message of a batch to its\n"
-             "acknowledgement, at full load. JSON is one object a line.",
+             "acknowledgement, at full load. With --json: one object.",
      .example = "embarcadero bench publish --acks 2 --limit-dir /var/lib/embarcadero --json",
      .options = bench_publish_rows,
      .option_count = BENCH_PUBLISH_ROWS,
@@ -162,7 +162,7 @@ const struct cli_command bench_commands[] = {
      .arguments = "",
      .text = "Measures reading a backlog, against raw sendfile from a region",
      .more = "Publishes the backlog to a topic of its own, reads it again and again, and deletes\n"
-             "the topic. JSON is one object a line.",
+             "the topic. With --json: one object.",
      .example = "embarcadero bench consume --backlog-bytes 512MiB",
      .options = bench_consume_rows,
      .option_count = BENCH_CONSUME_ROWS,
