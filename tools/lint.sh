@@ -71,8 +71,8 @@ strict_build() {
 analyse() {
     local limit=(-Xclang -analyzer-config -Xclang max-nodes=20000)
     sed -n 's/^ *"file": "\(.*\)",\?$/\1/p' "$dir/compile_commands.json" |
-        grep -v -e '_test\.c$' -e '/tests/' | sort -u | (cd "$dir" && xargs -d '\n' -P 2 -n 4 clang-tidy -p . --quiet \
-            "${limit[@]/#/--extra-arg=}")
+        grep -v -e '_test\.c$' -e '/tests/' | sort -u |
+        (cd "$dir" && xargs -d '\n' -P 2 -n 4 clang-tidy -p . --quiet "${limit[@]/#/--extra-arg=}")
 }
 
 step "format" check_format
