@@ -6,15 +6,8 @@
 
 #include "base/assert.h"
 #include "base/bits.h"
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-static const struct unit size_units[] = {
-    {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1}};
-static const struct unit duration_units[] = {{"s", 1000000000}, {"ms", 1000000}, {"us", 1000}};
+#include "base/units.h"
+#include "base/words.h"
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
@@ -26,41 +19,14 @@ const struct option *option_find(const char *name, size_t bytes)
     return NULL;
 }
 
-#define NAME_MAX_BYTES 40
-
-/* Edits (insert, remove, replace one byte) from a to b: Wagner and Fischer 1974, one row. */
-static unsigned edit_distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
-{
-    unsigned row[NAME_MAX_BYTES + 1];
-    for (unsigned j = 0; j <= b_bytes; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a_bytes; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b_bytes; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[b_bytes];
-}
-
 const struct option *option_nearest(const char *name, size_t bytes)
 {
     const struct option *nearest = NULL;
-    unsigned least = 4; /* beyond three edits it is another word */
-    if (bytes > NAME_MAX_BYTES)
-        return NULL;
+    unsigned least = WORDS_FAR;
     for (int i = 0; i < option_count; i++) {
         const struct option *option = &option_table[i];
-        size_t length = strlen(option->name);
-        unsigned distance = edit_distance(name, bytes, option->name, length);
-        if (distance < least && distance < length) {
+        unsigned distance = words_distance(name, bytes, option->name, strlen(option->name));
+        if (distance < least) {
             least = distance;
             nearest = option;
         }
@@ -78,23 +44,19 @@ void option_variable(const struct option *option, char variable[OPTION_VARIABLE_
 
 /* ---- what is accepted ------------------------------------------------------------------------ */
 
-/* The number with the largest unit that leaves no rest. */
-static void number_text(const struct option *option, uint64_t number, char text[32])
+static void number_text(const struct option *option, uint64_t number, char text[UNITS_TEXT_BYTES])
 {
-    const struct unit *units = option->type == OPTION_SIZE ? size_units : duration_units;
-    int count = option->type == OPTION_SIZE ? COUNT_OF(size_units) : COUNT_OF(duration_units);
-    for (int i = 0; option->type != OPTION_INT && number && i < count; i++)
-        if (number % units[i].factor == 0) {
-            snprintf(text, 32, "%llu%s", (unsigned long long)(number / units[i].factor),
-                     units[i].name);
-            return;
-        }
-    snprintf(text, 32, "%llu", (unsigned long long)number);
+    if (option->type == OPTION_SIZE)
+        units_size_text(number, text);
+    else if (option->type == OPTION_DURATION)
+        units_duration_text(number, text);
+    else
+        snprintf(text, UNITS_TEXT_BYTES, "%llu", (unsigned long long)number);
 }
 
 static void accepted_numbers(const struct option *option, char *accepts)
 {
-    char min[32], max[32];
+    char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
     number_text(option, option->min, min);
     number_text(option, option->max, max);
     snprintf(accepts, OPTION_ACCEPTS_BYTES, "%s to %s%s", min, max,
@@ -141,9 +103,9 @@ static const char *form_text(enum option_type type)
     case OPTION_INT:
         return "a whole number, ";
     case OPTION_SIZE:
-        return "a whole number of bytes or with KiB, MiB or GiB, ";
+        return "a whole number of bytes or with KiB, MiB, GiB or TiB, ";
     case OPTION_DURATION:
-        return "a whole number with us, ms or s, ";
+        return "a whole number with ns, us, ms, s, min or h, ";
     default:
         return "";
     }
@@ -158,36 +120,6 @@ static int refuse(const struct option *option, const char *said_by, const char *
                      said_by, value, form_text(option->type), accepts);
 }
 
-/* Digits at the start of *value; moves it behind them. false: none, or more than 64 bits. */
-static bool digits_read(const char **value, uint64_t *number)
-{
-    const char *at = *value;
-    *number = 0;
-    for (; *at >= '0' && *at <= '9'; at++) {
-        if (__builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, (uint64_t)(*at - '0'), number))
-            return false;
-    }
-    bool any = at != *value;
-    *value = at;
-    return any;
-}
-
-/* The factor of a unit; 0: unknown. Bytes need none, and neither does 0. */
-static uint64_t unit_factor(enum option_type type, const char *name, uint64_t number)
-{
-    if (!*name && (type != OPTION_DURATION || number == 0))
-        return 1;
-    if (type == OPTION_INT)
-        return 0;
-    const struct unit *units = type == OPTION_SIZE ? size_units : duration_units;
-    int count = type == OPTION_SIZE ? COUNT_OF(size_units) : COUNT_OF(duration_units);
-    for (int i = 0; i < count; i++)
-        if (!strcmp(units[i].name, name))
-            return units[i].factor;
-    return 0;
-}
-
 static bool number_in_range(const struct option *option, uint64_t number)
 {
     if (number < option->min || number > option->max)
@@ -197,11 +129,10 @@ static bool number_in_range(const struct option *option, uint64_t number)
 
 static bool number_read(const struct option *option, const char *value, uint64_t *number)
 {
-    if (!digits_read(&value, number))
-        return false;
-    uint64_t factor = unit_factor(option->type, value, *number);
-    return factor != 0 && !__builtin_mul_overflow(*number, factor, number) &&
-           number_in_range(option, *number);
+    bool read = option->type == OPTION_SIZE       ? units_size_read(value, number)
+                : option->type == OPTION_DURATION ? units_duration_read(value, number)
+                                                  : units_number_read(value, number);
+    return read && number_in_range(option, *number);
 }
 
 static bool bool_read(const char *value, bool *to)
