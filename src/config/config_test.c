@@ -164,7 +164,7 @@ static void bad_values_name_option_value_and_range(void **state)
     assert_refused("--region-size 17179869185GiB", "--region-size", "17179869185GiB", "GiB");
     assert_refused("--region-size 1.5GiB", "--region-size", "1.5GiB", "whole number");
     assert_refused("--region-size 1GB", "--region-size", "1GB", "KiB, MiB, GiB or TiB");
-    assert_refused("--pass-time 500", "--pass-time", "\"500\"", "us, ms or s");
+    assert_refused("--pass-time 500", "--pass-time", "\"500\"", "us, ms, s, min or h");
     assert_refused("--pass-time 0", "--pass-time", "\"0\"", "1us");
     assert_refused("--keep=maybe", "--keep", "\"maybe\"", "true or false");
     assert_refused("--threads many", "--threads", "\"many\"", "auto, shared or dedicated");
