@@ -96,7 +96,20 @@ static int write_ports(const struct config *config, const struct rack *rack, str
     return EMB_OK;
 }
 
-static void announce(const struct config *config, const struct rack *rack, const char *region_url)
+/* What --verbose adds: how the region is cut, and who runs what. */
+static void announce_geometry(const struct config *config, struct rack *rack)
+{
+    const struct region *region = rack_region(rack);
+    const struct geometry *g = &region->geometry;
+    printf("  region  %llu MiB, %s-coherent, %u segments of %u KiB, %u lanes of %u slots, GOI %u "
+           "x %u\n  threads %s\n",
+           (unsigned long long)(g->region_bytes >> 20),
+           region->mem.coherence == MEM_HARDWARE ? "hardware" : "software", region->areas.segments,
+           g->segment_bytes >> 10, g->lanes, g->lane_slots, g->goi_segments, g->goi_segment_entries,
+           dedicated(config) ? "one a node, one for the sequencer" : "one");
+}
+
+static void announce(const struct config *config, struct rack *rack, const char *region_url)
 {
     if (config->quiet)
         return;
@@ -104,7 +117,10 @@ static void announce(const struct config *config, const struct rack *rack, const
            (unsigned long long)config->nodes, region_url);
     for (uint64_t i = 0; i < config->nodes; i++)
         printf("%s%s:%u", i ? "," : "", config->host, rack_port(rack, (uint32_t)i));
-    printf("\n  stores  %s/node*\n  ready; stop with Ctrl-C\n", config->data);
+    printf("\n  stores  %s/node*\n", config->data);
+    if (config->verbose)
+        announce_geometry(config, rack);
+    printf("  ready; stop with Ctrl-C\n");
     fflush(stdout);
 }
 

@@ -59,6 +59,7 @@ static void socket_tune(int fd)
 
 struct order {
     uint64_t region_bytes;
+    uint64_t streams; /* at once */
 };
 
 struct serving {
@@ -67,6 +68,7 @@ struct serving {
     unsigned char *region;
     uint64_t region_bytes;
     struct flag *counters;
+    uint64_t streams_at_once;
     uint32_t streams; /* accepted so far */
 };
 
@@ -76,11 +78,12 @@ struct stream {
     uint32_t number;
 };
 
+/* All streams together go round the whole region, each in a part of its own. */
 static void serve_receiving(const struct stream *s)
 {
-    uint64_t part = align_down(s->serving->region_bytes / LIMIT_STREAMS_MAX, CHUNK_BYTES);
-    uint64_t parts = part ? LIMIT_STREAMS_MAX : s->serving->region_bytes / CHUNK_BYTES;
-    uint64_t begin = (s->number % parts) * max_u64(part, CHUNK_BYTES);
+    uint64_t streams = s->serving->streams_at_once;
+    uint64_t part = align_down(s->serving->region_bytes / streams, CHUNK_BYTES);
+    uint64_t begin = s->number % streams * part;
     uint64_t at = begin;
     for (;;) {
         ssize_t got = recv(s->fd, s->serving->region + at, CHUNK_BYTES, 0);
@@ -88,8 +91,8 @@ static void serve_receiving(const struct stream *s)
             return;
         counter_raise(counter(s->serving->counters, s->number % LIMIT_STREAMS_MAX), (uint64_t)got);
         at = align_up(at + (uint64_t)got, CACHE_LINE);
-        if (at + CHUNK_BYTES > s->serving->region_bytes)
-            at = 0;
+        if (at + CHUNK_BYTES > begin + part)
+            at = begin;
     }
 }
 
@@ -180,6 +183,7 @@ _Noreturn static void helper_run(struct limit_tcp *limit, int control)
     if (recv(control, &order, sizeof order, MSG_WAITALL) != (ssize_t)sizeof order)
         _exit(0);
     serving.region_bytes = order.region_bytes;
+    serving.streams_at_once = order.streams;
     int listener = region_make(&serving) ? listen_anywhere(&port) : -1;
     if (listener < 0)
         port = 0;
@@ -221,7 +225,7 @@ int limit_tcp_fork(struct limit_tcp *limit, enum limit_kind kind)
 
 int limit_tcp_start(struct limit_tcp *limit, uint64_t region_bytes)
 {
-    struct order order = {region_bytes};
+    struct order order = {region_bytes, (uint64_t)limit->threads * limit->streams};
     if (send(limit->control, &order, sizeof order, MSG_NOSIGNAL) != (ssize_t)sizeof order ||
         recv(limit->control, &limit->port, sizeof limit->port, MSG_WAITALL) !=
             (ssize_t)sizeof limit->port ||

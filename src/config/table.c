@@ -67,7 +67,7 @@ const struct option option_table[] = {
      .type = OPTION_BOOL,
      FIELD(verbose),
      .value = "false",
-     .text = "print more than start, stop and errors"},
+     .text = "also print how the region is cut and who runs what"},
 
     {.group = "Shared memory",
      .name = "region",

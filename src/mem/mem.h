@@ -76,6 +76,8 @@ void mem_publish_line(struct mem *mem, void *line, const void *from_64_bytes);
 /* Payload written with plain stores or by a recv, before the record that refers to it. */
 void mem_write_back(struct mem *mem, const void *from, size_t bytes);
 void mem_drain(struct mem *mem);
+/* Tells a thread sanitizer of zeroed lines before anybody polls them; else nothing. */
+void mem_begin_lines(struct mem *mem, void *from, size_t bytes);
 
 /* ---- the reader's side ----------------------------------------------------------------------- */
 

@@ -65,6 +65,7 @@ static void fill_superblock(struct superblock_shared *superblock, const struct g
 static void clear(struct mem *mem, unsigned char *from, uint64_t bytes)
 {
     memset(from, 0, bytes);
+    mem_begin_lines(mem, from, bytes);
     mem_write_back(mem, from, bytes);
 }
 
