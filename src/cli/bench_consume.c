@@ -124,6 +124,11 @@ static int pass(struct reading *r)
 
     if (emb_subscriber_seek(r->subscriber, EMB_START_EARLIEST, 0, &err) != EMB_OK)
         return cli_refused(&err);
+    uint64_t first = emb_subscriber_position(r->subscriber);
+    if (first > 0) /* brokers that got more than their share have reused their oldest segments */
+        return cli_fail("bench consume: the first %llu messages of the backlog have left memory; "
+                        "choose a smaller --backlog-bytes than %llu",
+                        (unsigned long long)first, (unsigned long long)r->values->backlog_bytes);
     while (read < r->messages && !interrupt_asked(&r->run->interrupt)) {
         int rc = emb_subscriber_next_batch(r->subscriber, &batch, WAIT_MS, &err);
         if (rc < 0)
