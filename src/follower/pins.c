@@ -40,7 +40,7 @@ void pins_publish(struct follower *f, uint64_t now_ns)
     struct mem *mem = &f->region->mem;
     struct node_beat_shared *beat = region_node_beat(f->region, f->node);
     mem_publish_u64(mem, &beat->heartbeat, ++f->heartbeat); /* R7 */
-    if (mem_own_u64(&beat->epoch_floor) != f->region->epoch_floor)
+    if (mem_own_u64(mem, &beat->epoch_floor) != f->region->epoch_floor)
         mem_publish_u64(mem, &beat->epoch_floor, f->region->epoch_floor);
 }
 

@@ -238,6 +238,11 @@ uint64_t mem_observe_u64_slow(struct mem *mem, const struct pub_u64 *word)
     return __atomic_load_n(&word->value, __ATOMIC_ACQUIRE);
 }
 
+uint64_t mem_own_u64_slow(struct mem *mem, const struct pub_u64 *word)
+{
+    return __atomic_load_n(&word->value, __ATOMIC_RELAXED);
+}
+
 uint64_t mem_observe_u64_to_act(struct mem *mem, const struct pub_u64 *word)
 {
     uint64_t value = mem_observe_u64(mem, word);

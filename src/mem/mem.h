@@ -96,10 +96,7 @@ void mem_observe_lines_to_act(struct mem *mem, void *to, const void *first, unsi
 void mem_observe_range(struct mem *mem, const void *from, size_t bytes);
 
 /* One's own word: only its one writer may call it. Unordered. */
-static inline uint64_t mem_own_u64(const struct pub_u64 *word)
-{
-    return __atomic_load_n(&word->value, __ATOMIC_RELAXED);
-}
+static inline uint64_t mem_own_u64(struct mem *mem, const struct pub_u64 *word);
 
 /* ---- exceptions of law 4: hardware-coherent regions only (asserted) -------------------------- */
 
@@ -114,6 +111,7 @@ void mem_bitmap_give(struct mem *mem, struct pub_u64 *words, uint64_t bit);
 
 void mem_publish_u64_slow(struct mem *mem, struct pub_u64 *word, uint64_t value);
 uint64_t mem_observe_u64_slow(struct mem *mem, const struct pub_u64 *word);
+uint64_t mem_own_u64_slow(struct mem *mem, const struct pub_u64 *word);
 
 /* Loads before it complete before loads after it. x86 keeps them in order by itself, so that only
    the compiler must be held back. */
@@ -140,6 +138,12 @@ static inline uint64_t mem_observe_u64(struct mem *mem, const struct pub_u64 *wo
         return mem_observe_u64_slow(mem, word);
     mem_loads_in_order();
     return __atomic_load_n(&word->value, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t mem_own_u64(struct mem *mem, const struct pub_u64 *word)
+{
+    return mem->direct ? __atomic_load_n(&word->value, __ATOMIC_RELAXED)
+                       : mem_own_u64_slow(mem, word);
 }
 
 #endif

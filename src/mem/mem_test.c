@@ -266,7 +266,7 @@ static void words_in_a_group(struct pair *pair)
     for (uint64_t i = 0; i < 16; i++)
         assert_int_equal(out[i], 1000 + i);
     assert_int_equal(out[16], 77);
-    assert_int_equal(mem_own_u64(word_at(writer, 23)), 1001);
+    assert_int_equal(mem_own_u64(&writer->mem, word_at(writer, 23)), 1001);
 }
 
 static void a_group_of_words_is_read(void **state)

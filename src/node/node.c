@@ -40,6 +40,8 @@ static int open_replica(struct node *node, struct error *err)
                                     .create = true,
                                     .node = o->node,
                                     .life = 1,
+                                    .file_bytes = o->store_file_bytes,
+                                    .staging_bytes = o->store_staging_bytes,
                                     .direct = true,
                                     .snapshot = snapshot,
                                     .snapshot_arg = node};
@@ -93,6 +95,9 @@ static int open_broker(struct node *node, struct error *err)
                                      .high_percent = o->high_percent,
                                      .low_percent = o->low_percent,
                                      .backpressure_ms = o->backpressure_ms,
+                                     .deliver_stall_ms = o->deliver_stall_ms,
+                                     .request_wait_ms = o->request_wait_ms,
+                                     .max_connections = o->max_connections,
                                      .more_status = more_status,
                                      .more_arg = node};
     return broker_create(&options, &node->broker, err);

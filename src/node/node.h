@@ -28,9 +28,11 @@ struct node_options {
     const char *host;
     uint16_t port;
     const char *data; /* directory of its store */
+    uint64_t store_file_bytes, store_staging_bytes; /* 0: the store's defaults */
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;
     uint32_t high_percent, low_percent, backpressure_ms;
+    uint32_t deliver_stall_ms, request_wait_ms, max_connections; /* 0: the broker's defaults */
 };
 
 struct node;

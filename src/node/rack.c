@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/flag.h"
-#include "cluster/elector.h"
 #include "node/node.h"
 #include "node/prefault.h"
+#include "node/seat.h"
 
 #define READY_TIMEOUT_NS 10000000000ULL
 #define NAP_NS           1000000ULL
@@ -31,9 +31,7 @@ struct rack {
     char url[256];
     struct env_map *map;
     bool created;       /* the region is ours to remove */
-    struct region seat; /* the sequencer's view */
-    struct elector *elector;
-    struct sequencer *sequencer;
+    struct seat *seat;
     struct rack_node nodes[RACK_NODES_MAX];
     struct runner *runners[RACK_NODES_MAX + 1];
     uint32_t runner_count;
@@ -67,37 +65,24 @@ static int make_region(struct rack *rack, struct error *err)
     env_map_prefault(rack->map, 0, areas.blog);
     uint8_t uuid[16];
     env_random(o->env, uuid, sizeof uuid);
-    rc = region_format(env_map_base(rack->map), &o->geometry, coherence_of(o), uuid, err);
-    if (rc)
-        return rc;
-    return region_attach(&rack->seat, env_map_base(rack->map), env_map_bytes(rack->map),
-                         o->writeback, err);
+    return region_format(env_map_base(rack->map), &o->geometry, coherence_of(o), uuid, err);
 }
 
 /* ---- the sequencer --------------------------------------------------------------------------- */
 
-static int make_sequencer(struct rack *rack, struct error *err)
+static int make_seat(struct rack *rack, struct error *err)
 {
     const struct rack_options *o = &rack->options;
-    struct elector_fixed_options elector = {.region = &rack->seat, .node = 0, .sequencer = 0};
-    int rc = elector_fixed_create(&elector, &rack->elector, err);
-    struct epoch_view epoch;
-    if (rc == EMB_OK)
-        rc = elector_campaign(rack->elector, env_now_ns(o->env), &epoch, err);
-    if (rc)
-        return rc;
-    uint64_t now_ms = env_now_ns(o->env) / 1000000;
-    struct sequencer_options options = {.region = &rack->seat,
-                                        .node = 0,
-                                        .epoch = epoch,
-                                        .wall_offset_ms = env_wall_ms(o->env) - now_ms,
-                                        .chain_length = o->replicas,
-                                        .stores_expected = o->replicas ? o->nodes : 0,
-                                        .nodes_expected = o->nodes,
-                                        .pass_ns = o->pass_ns,
-                                        .fence_timeout_ns = o->fence_timeout_ns,
-                                        .skip_timeout_ns = o->skip_timeout_ns};
-    return sequencer_create(&options, &rack->sequencer, err);
+    struct seat_options options = {.env = o->env,
+                                   .map = rack->map,
+                                   .writeback = o->writeback,
+                                   .node = 0,
+                                   .nodes = o->nodes,
+                                   .replicas = o->replicas,
+                                   .pass_ns = o->pass_ns,
+                                   .fence_timeout_ns = o->fence_timeout_ns,
+                                   .skip_timeout_ns = o->skip_timeout_ns};
+    return seat_create(&options, &rack->seat, err);
 }
 
 static void report_once(struct report *report, const struct error *failure)
@@ -117,15 +102,14 @@ static int report_read(struct report *report, struct error *err)
     return report->failure.code;
 }
 
-static int sequencer_turn(void *state, uint64_t now_ns)
+/* An agent of the sequencer's thread: tells the caller's how it is. */
+static int watch_seat_turn(void *state, uint64_t now_ns)
 {
     struct rack *rack = state;
     struct error failure;
-    if (sequencer_failure(rack->sequencer, &failure)) {
+    if (seat_failure(rack->seat, &failure))
         report_once(&rack->sequencer_ended, &failure);
-        return 0;
-    }
-    return sequencer_do_work(rack->sequencer, now_ns);
+    return 0;
 }
 
 /* ---- nodes and threads ----------------------------------------------------------------------- */
@@ -209,14 +193,16 @@ static int make_all(struct rack *rack, struct error *err)
     if (rc == EMB_OK)
         rc = add_runner(rack, "sequencer", &first, err);
     if (rc == EMB_OK)
-        rc = make_sequencer(rack, err);
+        rc = make_seat(rack, err);
     if (rc)
         return rc;
-    runner_add(first, &(struct agent){"sequencer", sequencer_turn, rack});
+    struct agent seat = seat_agent(rack->seat);
+    runner_add(first, &seat);
+    runner_add(first, &(struct agent){"watch seat", watch_seat_turn, rack});
     for (uint32_t id = 0; id < rack->options.nodes; id++)
         if ((rc = make_node(rack, id, err)))
             return rc;
-    return prefault_start(rack->map, rack->seat.areas.blog, &rack->prefault, err);
+    return prefault_start(rack->map, seat_region(rack->seat)->areas.blog, &rack->prefault, err);
 }
 
 static int start_threads(struct rack *rack, struct error *err)
@@ -286,8 +272,7 @@ void rack_stop(struct rack *rack, bool keep)
     prefault_stop(rack->prefault);
     for (uint32_t id = 0; id < RACK_NODES_MAX; id++)
         node_destroy(rack->nodes[id].node);
-    sequencer_destroy(rack->sequencer);
-    elector_destroy(rack->elector);
+    seat_destroy(rack->seat);
     for (uint32_t i = 0; i < rack->runner_count; i++)
         runner_destroy(rack->runners[i]);
     if (rack->map)
@@ -319,10 +304,10 @@ int rack_replica_failure(struct rack *rack, uint32_t node, struct error *err)
 
 struct region *rack_region(struct rack *rack)
 {
-    return &rack->seat;
+    return seat_region(rack->seat);
 }
 
 void rack_sequencer_counters(struct rack *rack, struct sequencer_counters *counters)
 {
-    sequencer_counters(rack->sequencer, counters);
+    seat_counters(rack->seat, counters);
 }

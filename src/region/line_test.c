@@ -359,7 +359,7 @@ static void node_lines(struct rack *rack)
     struct node_beat_shared *beat = region_node_beat(&rack->hosts[0], 31);
     mem_publish_u64(&rack->hosts[0].mem, &beat->heartbeat, 77);
     mem_drain(&rack->hosts[0].mem);
-    assert_int_equal(mem_own_u64(&beat->heartbeat), 77);
+    assert_int_equal(mem_own_u64(&rack->hosts[0].mem, &beat->heartbeat), 77);
     assert_int_equal(
         mem_observe_u64(&rack->hosts[1].mem, &region_node_beat(&rack->hosts[1], 31)->heartbeat),
         77);

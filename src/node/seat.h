@@ -1,0 +1,40 @@
+/*
+ * The sequencer's seat: a view of the region, an elector and, once an epoch is granted, the
+ * sequencer, as one agent. It may share its thread with nodes. Created and destroyed by one thread
+ * while its runner stands still. rack.c puts one into each rack.
+ */
+#ifndef NODE_SEAT_H
+#define NODE_SEAT_H
+
+#include <stdint.h>
+
+#include "agent/agent.h"
+#include "base/error.h"
+#include "env/env.h"
+#include "region/region.h"
+#include "sequencer/sequencer.h"
+
+struct seat_options {
+    struct env *env;
+    struct env_map *map; /* the region, formatted */
+    enum mem_writeback writeback;
+    uint32_t node;     /* whose seat it is; the elector `fixed` grants to it alone */
+    uint32_t nodes;    /* of the rack */
+    uint32_t replicas; /* members of a chain; 0: nodes have no stores */
+    uint64_t pass_ns, fence_timeout_ns, skip_timeout_ns; /* 0: the sequencer's defaults */
+};
+
+struct seat;
+
+/* Attaches, campaigns, begins the epoch. Errors are those of region_attach, the elector and
+   sequencer_create. */
+int seat_create(const struct seat_options *options, struct seat **seat, struct error *err);
+void seat_destroy(struct seat *seat);
+/* To be added to a runner. */
+struct agent seat_agent(struct seat *seat);
+/* EMB_OK, or why its sequencer has stopped for good. */
+int seat_failure(const struct seat *seat, struct error *err);
+struct region *seat_region(struct seat *seat);
+void seat_counters(const struct seat *seat, struct sequencer_counters *counters);
+
+#endif
