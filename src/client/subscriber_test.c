@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "client/fake_rack.h"
+#include "client/tcp/subscribe.h"
 #include "embarcadero/embarcadero.h"
 
 struct fixture {
@@ -332,6 +333,50 @@ static void *wake_soon(void *subscriber)
     return NULL;
 }
 
+static void core_up(struct subscribe_core *core, struct env *env, struct env_poller *poller)
+{
+    while (core->state != SUBSCRIBE_UP && core->state != SUBSCRIBE_FAILED) {
+        if (subscribe_work(core, env_now_ns(env)) == 0)
+            env_poller_wait(poller, 1000000);
+    }
+    assert_int_equal(core->state, SUBSCRIBE_UP);
+}
+
+/* The answer to the seek before is not taken for that of the newest one. */
+static void test_seek_before_the_answer(void **state)
+{
+    struct fixture f;
+    struct subscribe_core core;
+    struct env_poller *poller;
+    struct address address = {.host = "127.0.0.1"};
+    struct env *env = env_create();
+    (void)state;
+
+    fixture_init(&f, 10, 10, 0);
+    fake_rack_start(&f.rack);
+    address.port = f.rack.ports[0];
+    assert_int_equal(env_poller_create(env, &poller), EMB_OK);
+    struct subscribe_options options = {.poller = poller,
+                                        .client_name = "test",
+                                        .addresses = &address,
+                                        .address_count = 1,
+                                        .topic = "orders",
+                                        .after_position = UINT64_MAX,
+                                        .timeout_ns = 3000000000u,
+                                        .max_buffered_bytes = 1 << 20};
+    subscribe_start(&core, &options, env_now_ns(env));
+    core_up(&core, env, poller);
+    subscribe_seek(&core, START_LATEST, 0, env_now_ns(env));
+    subscribe_seek(&core, START_OFFSET, 5, env_now_ns(env));
+    core_up(&core, env, poller);
+    assert_int_equal(core.first_offset, 5);
+    subscribe_stop(&core);
+    env_poller_destroy(poller);
+    env_destroy(env);
+    fake_rack_stop(&f.rack);
+    fake_rack_free(&f.rack);
+}
+
 static void test_wake(void **state)
 {
     struct fixture f;
@@ -361,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_open_errors),
+        cmocka_unit_test(test_seek_before_the_answer),
         cmocka_unit_test(test_wake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 
-#define SUBSCRIBE_CORRELATION 2
+#define CORRELATION_FIRST     1 /* HELLO's; a SUBSCRIBE's is so much above its number */
 #define BUFFER_LEAST_BYTES    ((size_t)4096)
 #define RETRY_FIRST_NS        10000000ull
 #define RETRY_LONGEST_NS      500000000ull
@@ -216,6 +216,12 @@ void subscribe_stop(struct subscribe_core *core)
 
 /* ---- subscribing ----------------------------------------------------------------------------- */
 
+/* Of the newest SUBSCRIBE: after a seek the answer to the one before may still be on its way. */
+static uint64_t correlation_of(const struct subscribe_core *core)
+{
+    return CORRELATION_FIRST + core->subscription;
+}
+
 static void subscribe_send(struct subscribe_core *core)
 {
     unsigned char body[TOPIC_NAME_MAX + 64];
@@ -232,7 +238,7 @@ static void subscribe_send(struct subscribe_core *core)
     wire_writer_init(&w, body, sizeof body);
     subscribe_put(&w, &subscribe);
     ASSERT(!w.overflow);
-    connection_send(&core->connection, FRAME_SUBSCRIBE, SUBSCRIBE_CORRELATION, body, w.used);
+    connection_send(&core->connection, FRAME_SUBSCRIBE, correlation_of(core), body, w.used);
     core->state = SUBSCRIBE_ASKED;
 }
 
@@ -302,6 +308,8 @@ static void error_take(struct subscribe_core *core, const struct frame_header *h
 {
     struct error err = {0};
 
+    if (header->correlation != 0 && header->correlation != correlation_of(core))
+        return; /* the end of a subscription that was given up */
     connection_error_get(&core->connection, header, body, &err);
     if (!error_is_passing(err.code)) {
         fail(core, &err);
@@ -360,7 +368,8 @@ static void frame_take(struct subscribe_core *core, const struct frame_header *h
 {
     if (header->type == FRAME_DELIVER)
         delivery_take(core, header);
-    else if (header->type == FRAME_SUBSCRIBE_OK && core->state == SUBSCRIBE_ASKED)
+    else if (header->type == FRAME_SUBSCRIBE_OK && core->state == SUBSCRIBE_ASKED &&
+             header->correlation == correlation_of(core))
         subscribed(core, header, body);
     else if (header->type == FRAME_ERROR)
         error_take(core, header, body);
