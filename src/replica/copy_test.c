@@ -262,7 +262,9 @@ static void assert_spoiled_is_not_counted(struct world *w, const char *part)
     assert_int_equal(w->store.count, 4);
     assert_true(completion_position(synced_word(w, LANE, NODE)) <= 4);
     assert_int_equal(w->follower.needed, NO_POSITION);
+    unsigned turns = w->store.turns; /* what it has under way is still taken */
     assert_int_equal(replica_do_work(w->replica, 0), 0);
+    assert_int_equal(w->store.turns, turns + 1);
 }
 
 static void a_corrupted_payload_is_never_counted(void **state)

@@ -87,10 +87,10 @@ static void tell_follower(struct replica *replica)
 
 int replica_do_work(struct replica *replica, uint64_t now_ns)
 {
-    if (replica->failure.code != EMB_OK)
-        return 0;
-    replica->counters.turns++;
     int work = store_do_work(replica->store, now_ns);
+    if (replica->failure.code != EMB_OK)
+        return work; /* completions are taken to the last: until then they wake the poller */
+    replica->counters.turns++;
     if (store_works(replica))
         work += replica_copy(replica, now_ns);
     if (replica->failure.code == EMB_OK)

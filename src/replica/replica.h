@@ -41,7 +41,8 @@ int replica_do_work(struct replica *replica, uint64_t now_ns);
  * EMB_OK, or why it has ended: CORRUPT_BATCH (a payload that is not what its entry says: position,
  * lane, reason), OFFSET_OUT_OF_RANGE (an entry was overwritten before it was copied), CORRUPT (an
  * entry that cannot be), or the store's failure. It then copies, syncs and publishes nothing more,
- * holds back no memory, and what it has published stays true.
+ * holds back no memory, and what it has published stays true. Its turns still take what the store
+ * has under way.
  */
 int replica_failure(const struct replica *replica, struct error *err);
 

@@ -35,7 +35,7 @@ struct follower {
 struct store {
     uint64_t appended, copied, synced, syncing_to;
     bool syncing;
-    unsigned syncs, busy;
+    unsigned syncs, busy, turns;
     uint64_t unsynced_bytes, sync_durable;
     uint64_t flushed_to, flushes;
     int failure;
