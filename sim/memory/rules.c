@@ -1,0 +1,105 @@
+/*
+ * What every store must keep, whether or not anybody is hurt by it in this seed: one writer a line,
+ * and nothing is published before what it refers to is in memory.
+ */
+#include <string.h>
+
+#include "sim/memory/internal.h"
+
+/* A process that is dead may still have the line in its host's cache; without power it cannot. */
+static bool may_still_write(uint32_t owner)
+{
+    return owner != NOBODY && world_host(owner)->powered;
+}
+
+void rules_writer(struct host *host, uint64_t offset, uint64_t bytes)
+{
+    if (!memory.formatted)
+        return;
+    for (uint64_t line = offset / CACHE_LINE; line * CACHE_LINE < offset + bytes; line++) {
+        uint8_t owner = memory.owner[line];
+        if (owner == host->number)
+            continue;
+        if (may_still_write(owner))
+            finding("memory", "%s and %s both write %s (%s)", world_host(owner)->name, host->name,
+                    place_text(line * CACHE_LINE), where_called());
+        memory.owner[line] = (uint8_t)host->number;
+    }
+}
+
+/* What stands behind a payload word must be in memory before the record that names it. */
+static void rule_payload(const struct host *host, uint64_t offset, uint64_t word)
+{
+    uint64_t address = payload_address(word);
+    if (address + payload_bytes(word) > memory.bytes || payload_bytes(word) == 0)
+        return; /* reported by who reads it */
+    if (!memory_is_settled(host, address, payload_bytes(word)))
+        finding("memory",
+                "%s publishes %s before its payload, %u bytes at %s, is written back and drained "
+                "(%s)",
+                host->name, place_text(offset), payload_bytes(word), place_text(address),
+                where_called());
+}
+
+static void rule_lane_slot(const struct host *host, uint64_t offset, const void *data)
+{
+    struct pbr_entry_shared entry;
+    memcpy(&entry, data, sizeof entry);
+    rule_payload(host, offset, entry.payload);
+}
+
+/* The sequencer's own META; the payload of a lane's entry is its broker's. */
+static void rule_goi(const struct host *host, uint64_t offset, const void *data)
+{
+    struct goi_entry_shared entry;
+    memcpy(&entry, data, sizeof entry);
+    if (entry.lane == LANE_SEQUENCER && entry.kind == ENTRY_META)
+        rule_payload(host, offset, entry.payload);
+}
+
+static void rule_committed(const struct host *host, uint64_t offset, const void *data)
+{
+    uint64_t now, before = memory_intended_u64(host, offset);
+    memcpy(&now, data, sizeof now);
+    for (uint64_t position = before; position < now; position++) {
+        uint64_t at = memory.areas.goi + position % memory.areas.goi_entries * LINE_BYTES;
+        if (memory_is_settled(host, at, LINE_BYTES))
+            continue;
+        finding("memory",
+                "%s publishes %s = %llu before the entry of position %llu is drained (%s)",
+                host->name, place_text(offset), (unsigned long long)now,
+                (unsigned long long)position, where_called());
+        return;
+    }
+}
+
+static void rule_checkpoint(const struct host *host, uint64_t offset, const void *data)
+{
+    struct checkpoint_shared header;
+    memcpy(&header, data, sizeof header);
+    if (header.bytes <= memory.areas.checkpoint_bytes &&
+        !memory_is_settled(host, offset + LINE_BYTES, header.bytes))
+        finding("memory", "%s publishes %s before its body, %llu bytes, is drained (%s)",
+                host->name, place_text(offset), (unsigned long long)header.bytes, where_called());
+}
+
+void rules_store(struct host *host, uint64_t offset, const void *data, uint32_t bytes)
+{
+    rules_writer(host, offset, bytes);
+    switch (place_of(offset).area) {
+    case PLACE_LANE_SLOT:
+        rule_lane_slot(host, offset, data);
+        break;
+    case PLACE_GOI:
+        rule_goi(host, offset, data);
+        break;
+    case PLACE_COMMITTED:
+        rule_committed(host, offset, data);
+        break;
+    case PLACE_CHECKPOINT_HEADER:
+        rule_checkpoint(host, offset, data);
+        break;
+    default:
+        break;
+    }
+}
