@@ -27,7 +27,7 @@ struct node_options {
     uint32_t roles; /* ROLE_BROKER and ROLE_REPLICA are looked at here */
     const char *host;
     uint16_t port;
-    const char *data; /* directory of its store */
+    const char *data;                               /* directory of its store */
     uint64_t store_file_bytes, store_staging_bytes; /* 0: the store's defaults */
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;

@@ -30,7 +30,7 @@ struct rack {
     struct rack_options options;
     char url[256];
     struct env_map *map;
-    bool created;       /* the region is ours to remove */
+    bool created; /* the region is ours to remove */
     struct seat *seat;
     struct rack_node nodes[RACK_NODES_MAX];
     struct runner *runners[RACK_NODES_MAX + 1];

@@ -22,8 +22,8 @@ static int campaign(struct seat *seat, const struct seat_options *o, struct epoc
 static int sit_down(struct seat *seat, const struct seat_options *o, struct error *err)
 {
     struct epoch_view epoch;
-    int rc = region_attach(&seat->region, env_map_base(o->map), env_map_bytes(o->map),
-                           o->writeback, err);
+    int rc = region_attach(&seat->region, env_map_base(o->map), env_map_bytes(o->map), o->writeback,
+                           err);
     if (rc == EMB_OK)
         rc = campaign(seat, o, &epoch, err);
     if (rc)

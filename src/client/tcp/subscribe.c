@@ -13,11 +13,11 @@
 #include "base/assert.h"
 #include "base/bits.h"
 
-#define CORRELATION_FIRST     1 /* HELLO's; a SUBSCRIBE's is so much above its number */
-#define BUFFER_LEAST_BYTES    ((size_t)4096)
-#define RETRY_FIRST_NS        10000000ull
-#define RETRY_LONGEST_NS      500000000ull
-#define QUIET_NS              (2 * RETRY_LONGEST_NS)
+#define CORRELATION_FIRST  1 /* HELLO's; a SUBSCRIBE's is so much above its number */
+#define BUFFER_LEAST_BYTES ((size_t)4096)
+#define RETRY_FIRST_NS     10000000ull
+#define RETRY_LONGEST_NS   500000000ull
+#define QUIET_NS           (2 * RETRY_LONGEST_NS)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 

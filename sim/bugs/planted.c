@@ -1,0 +1,104 @@
+#include "sim/bugs/planted.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/check/check.h"
+
+static enum bug selected;
+
+static const struct planted_bug bugs[BUG_COUNT] = {
+    [BUG_PAYLOAD_NOT_WRITTEN_BACK] = {"payload-not-written-back",
+                                      "payload stays in the broker's cache", "memory", 20},
+    [BUG_PBR_NOT_WRITTEN_BACK] = {"pbr-not-written-back",
+                                  "PBR entries reach memory by eviction only", "progress", 60},
+    [BUG_GOI_NOT_WRITTEN_BACK] = {"goi-not-written-back",
+                                  "GOI entries reach memory by eviction only", "memory", 20},
+    [BUG_COMMITTED_NOT_WRITTEN_BACK] = {"committed-not-written-back",
+                                        "committed_seq reaches memory by eviction only", "progress",
+                                        60},
+    [BUG_LINE_NOT_INVALIDATED] = {"line-not-invalidated", "an observe reads the line its cache has",
+                                  "progress", 20},
+    [BUG_PAYLOAD_NOT_INVALIDATED] = {"payload-not-invalidated",
+                                     "payload is read from a stale cache", "memory", 20},
+    [BUG_DRAIN_IS_STORE_FENCE] = {"drain-is-store-fence",
+                                  "a drain orders stores, but not later loads", "memory", 50},
+    [BUG_COMMITTED_BEFORE_DRAIN] = {"committed-before-drain",
+                                    "committed_seq is published before its entries are drained",
+                                    "memory|positions", 20},
+    [BUG_PLAIN_READ] = {"plain-read", "committed_seq is read without mem", "memory", 5},
+    [BUG_TWO_WRITERS] = {"two-writers", "a node writes its neighbour's line", "memory", 20},
+    [BUG_EPOCH_NOT_CHECKED] = {"epoch-not-checked", "the epoch is not checked after a read",
+                               "acks|readers", 400},
+    [BUG_EPOCH_CHECKED_IN_GROUP] = {"epoch-checked-in-group",
+                                    "the epoch is checked before what it guards is read",
+                                    "acks|readers", 4000},
+    [BUG_ACK_BEFORE_SYNC] = {"ack-before-sync", "D is taken to be what was committed",
+                             "acks|readers", 20},
+    [BUG_PROGRESS_BEFORE_SYNC] = {"progress-before-sync",
+                                  "a replica publishes what it has only appended", "acks|readers",
+                                  20},
+    [BUG_PROGRESS_AHEAD_OF_PREDECESSOR] = {"progress-ahead-of-predecessor",
+                                           "a replica does not wait for the one before it",
+                                           "acks|readers", 100},
+    [BUG_DUPLICATE_ACKED_EARLY] = {"duplicate-acked-early",
+                                   "a duplicate is acknowledged before its original is durable",
+                                   "acks", 400},
+    [BUG_DUPLICATE_COMMITTED] = {"duplicate-committed", "a duplicate is committed again",
+                                 "sessions|offsets", 100},
+    [BUG_STRADDLE_AS_DUPLICATE] = {"straddle-as-duplicate",
+                                   "a straddling batch is taken for a duplicate", "acks", 200},
+    [BUG_GAP_SKIPPED_SILENTLY] = {"gap-skipped-silently", "a gap is passed over without an entry",
+                                  "sessions", 200},
+    [BUG_HELD_COMMITTED] = {"held-committed", "a batch that should wait is committed", "sessions",
+                            60},
+    [BUG_HOLD_FORGETS] = {"hold-forgets", "a held batch is forgotten", "progress|slots", 60},
+    [BUG_RETRY_ACKED] = {"retry-acked", "what must be sent again is told to be in the log", "acks",
+                         200},
+    [BUG_PBR_SLOT_REUSED_EARLY] = {"pbr-slot-reused-early",
+                                   "a slot is reused before its outcome is known", "reuse", 60},
+    [BUG_GOI_SEGMENT_REUSED_EARLY] = {"goi-segment-reused-early",
+                                      "the GOI is written over before nodes have read it", "reuse",
+                                      60},
+    [BUG_BLOG_SEGMENT_REUSED_EARLY] = {"blog-segment-reused-early",
+                                       "a BLog segment is reused while it is needed", "reuse", 60},
+    [BUG_OFFSET_HOLE] = {"offset-hole", "an offset is left out", "offsets", 20},
+    [BUG_TORN_FRAME_ACCEPTED] = {"torn-frame-accepted",
+                                 "recovery believes a frame whose CRC is wrong", "stores", 400},
+    [BUG_DELIVERY_SKIPS] = {"delivery-skips", "a batch is left out of a delivery",
+                            "readers|progress", 60},
+};
+
+const struct planted_bug *planted_bug(enum bug bug)
+{
+    ASSERT(bug > BUG_NONE && bug < BUG_COUNT);
+    return &bugs[bug];
+}
+
+enum bug planted_find(const char *name)
+{
+    for (int bug = BUG_NONE + 1; bug < BUG_COUNT; bug++)
+        if (strcmp(bugs[bug].name, name) == 0)
+            return (enum bug)bug;
+    return BUG_NONE;
+}
+
+void planted_select(enum bug bug)
+{
+    selected = bug;
+}
+
+bool planted(enum bug bug)
+{
+    return __builtin_expect(selected == bug, 0);
+}
+
+bool planted_is_predecessor(uint32_t lane, uint32_t node)
+{
+    const struct meta_chain *chain = log_chain(lane);
+    for (int i = 0; chain && i + 1 < chain->count; i++)
+        if (chain->members[i] == node)
+            return true;
+    return false;
+}

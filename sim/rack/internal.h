@@ -1,0 +1,76 @@
+/*
+ * Inside rack/: the rack of a seed, its shape, its hosts, its faults. One thread; lifetime: a seed.
+ */
+#ifndef SIM_RACK_INTERNAL_H
+#define SIM_RACK_INTERNAL_H
+
+#include "node/node.h"
+#include "node/seat.h"
+#include "sim/client/clients.h"
+#include "sim/core/internal.h"
+#include "sim/env/sim_env.h"
+#include "sim/rack/run.h"
+
+#define RACK_HOSTS_MAX 4
+#define RACK_PORT      9650
+
+/* All that is drawn before anything runs. */
+struct shape {
+    uint32_t hosts;
+    uint32_t replicas;
+    enum mem_coherence coherence;
+    struct geometry geometry;
+    bool seat_apart; /* the sequencer has a thread of its own */
+    uint64_t store_file_bytes, store_staging_bytes, sync_bytes;
+    uint32_t backpressure_ms, deliver_stall_ms;
+    struct env_shape env;
+    struct workload_shape workload;
+};
+
+/* A host of the rack and what runs on it. */
+struct rack_host {
+    struct host *host;
+    struct runner *runner;
+    struct runner *seat_runner; /* the same, or one of its own */
+    struct node *node;
+    struct seat *seat; /* on host 0 */
+    struct env_map *map;
+    bool may_fail; /* a fault was done to it that its node or replica need not survive */
+    bool seat_may_fail;
+    bool told; /* its failure was looked at */
+};
+
+struct rack {
+    struct shape shape;
+    struct rack_host hosts[RACK_HOSTS_MAX];
+    bool armed; /* no fault was done that the rack is not meant to survive yet */
+};
+
+extern struct rack rack;
+
+/* shape.c: draws it; a sentence of it into `text`. */
+void shape_draw(struct shape *shape, char *text, size_t text_bytes);
+
+/* hosts.c */
+void hosts_create(void); /* world hosts, region formatted */
+void hosts_start(void);  /* their processes begin */
+bool hosts_ready(void);  /* all admitted, chains durable */
+void hosts_addresses(struct rack_addresses *addresses);
+/* Whether a node, a replica or the sequencer has ended that had no reason to. */
+void hosts_check(void);
+/* A killed process is started again: refused today, as its store holds a log. */
+void hosts_restart(struct rack_host *at);
+void hosts_count_coverage(void);
+
+/* faults.c */
+void faults_draw(struct run_result *result);
+/* Lets those of the plan happen that `keep` names, from now on. */
+void faults_start(uint64_t keep);
+/* None is to come, and none lasts. */
+bool faults_over(void);
+void faults_power_lost(void); /* everywhere, at the end */
+
+/* successor.c */
+void successor_start(struct host *host);
+
+#endif
