@@ -266,8 +266,10 @@ static void apply_data(struct meta_state *state, uint64_t position,
     if (!session)
         return;
     session->next = entry->client_sequence + entry->message_count;
-    session->window[session->window_count++ % SESSION_WINDOW] = (struct session_batch){
-        .client_sequence = entry->client_sequence, .base_offset = entry->base_offset};
+    session->window[session->window_count++ % SESSION_WINDOW] =
+        (struct session_batch){.client_sequence = entry->client_sequence,
+                               .base_offset = entry->base_offset,
+                               .message_count = entry->message_count};
 }
 
 static void apply_skip(struct meta_state *state, uint64_t position,

@@ -73,14 +73,19 @@ struct item_session {
     uint16_t topic;
     uint8_t ended;
     uint8_t reserved[5];
-    struct session_batch window[SESSION_WINDOW];
+    struct {
+        uint64_t client_sequence;
+        uint64_t base_offset;
+    } window[SESSION_WINDOW];
+    uint32_t message_counts[SESSION_WINDOW]; /* of the window's batches */
 };
 
 _Static_assert(sizeof(struct item_head) == 16, "packed");
 _Static_assert(sizeof(struct item_topic) == 288, "packed, below 320 with its head");
 _Static_assert(sizeof(struct item_node) == 88, "packed, below 128 with its head");
 _Static_assert(sizeof(struct item_lane) == 64, "packed, below 192 with its head");
-_Static_assert(sizeof(struct item_session) == 304, "packed, below 448 with its head");
+_Static_assert(sizeof(struct item_session) == 368,
+               "packed; with its head 384, as region/geometry.c counts");
 
 struct out {
     unsigned char *bytes;
@@ -165,7 +170,11 @@ static bool put_session(struct out *out, const struct meta_session *session)
                                 .window_count = session->window_count,
                                 .topic = session->topic,
                                 .ended = session->ended};
-    memcpy(item.window, session->window, sizeof item.window);
+    for (int i = 0; i < SESSION_WINDOW; i++) {
+        item.window[i].client_sequence = session->window[i].client_sequence;
+        item.window[i].base_offset = session->window[i].base_offset;
+        item.message_counts[i] = session->window[i].message_count;
+    }
     return put(out, ITEM_SESSION, &item, sizeof item);
 }
 
@@ -306,7 +315,11 @@ static bool load_session(struct meta_state *state, const struct item_head *head,
     session->next = item->next;
     session->lost_below = item->lost_below;
     session->window_count = item->window_count;
-    memcpy(session->window, item->window, sizeof session->window);
+    for (int i = 0; i < SESSION_WINDOW; i++)
+        session->window[i] =
+            (struct session_batch){.client_sequence = item->window[i].client_sequence,
+                                   .base_offset = item->window[i].base_offset,
+                                   .message_count = item->message_counts[i]};
     state->session_count += !session->ended;
     return true;
 }

@@ -120,6 +120,7 @@ struct meta_topic {
 struct session_batch {
     uint64_t client_sequence;
     uint64_t base_offset;
+    uint32_t message_count;
 };
 
 struct meta_session {
@@ -195,8 +196,9 @@ struct meta_topic *meta_topic_by_id(const struct meta_state *state, uint32_t id)
 struct meta_session *meta_session_find(const struct meta_state *state, uint64_t session);
 /* The place that the next session to be opened takes: a free one, or that of one that ended. */
 uint32_t meta_session_next_place(const struct meta_state *state);
-/* The original's offset of a duplicate that starts at client_sequence, NO_OFFSET if forgotten. */
-uint64_t meta_session_offset(const struct meta_session *session, uint64_t client_sequence);
+/* The committed batch that starts at client_sequence, NULL if it is forgotten or never was. */
+const struct session_batch *meta_session_batch(const struct meta_session *session,
+                                               uint64_t client_sequence);
 
 /*
  * Whether a request can be granted now; fills what the sequencer assigns (entry->topic,

@@ -189,10 +189,11 @@ static void windows_remember_the_last_batches(void **unused)
         apply_batch(&state, 10 + i, id, i * 5, 5);
     const struct meta_session *session = meta_session_find(&state, id);
     assert_int_equal(session->next, 100);
-    assert_int_equal(meta_session_offset(session, 95), 95);
-    assert_int_equal(meta_session_offset(session, 20), 20);
-    assert_int_equal(meta_session_offset(session, 15), NO_OFFSET);
-    assert_int_equal(meta_session_offset(session, 96), NO_OFFSET);
+    assert_int_equal(meta_session_batch(session, 95)->base_offset, 95);
+    assert_int_equal(meta_session_batch(session, 20)->base_offset, 20);
+    assert_int_equal(meta_session_batch(session, 20)->message_count, 5);
+    assert_null(meta_session_batch(session, 15));
+    assert_null(meta_session_batch(session, 96));
     meta_state_free(&state);
 }
 

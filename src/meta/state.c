@@ -13,7 +13,7 @@
 int meta_state_init(struct meta_state *state, uint32_t topics_max, uint32_t sessions_max)
 {
     *state = (struct meta_state){.topics_max = topics_max, .sessions_max = sessions_max};
-    /* Not more than a checkpoint has room for: region/geometry.c counts 448 bytes a session. */
+    /* Not more than a checkpoint has room for: region/geometry.c counts 544 bytes a session. */
     state->session_places =
         sessions_max + sessions_max / 8 + (uint32_t)min_u64(16, sessions_max / 4 + 1);
     uint32_t map = 64;
@@ -121,13 +121,14 @@ struct meta_session *meta_session_add(struct meta_state *state, uint64_t session
     return &state->sessions[place];
 }
 
-uint64_t meta_session_offset(const struct meta_session *session, uint64_t client_sequence)
+const struct session_batch *meta_session_batch(const struct meta_session *session,
+                                               uint64_t client_sequence)
 {
     uint64_t kept = min_u64(session->window_count, SESSION_WINDOW);
     for (uint64_t i = session->window_count - kept; i < session->window_count; i++) {
         const struct session_batch *batch = &session->window[i % SESSION_WINDOW];
         if (batch->client_sequence == client_sequence)
-            return batch->base_offset;
+            return batch;
     }
-    return NO_OFFSET;
+    return NULL;
 }

@@ -153,8 +153,8 @@ void node_destroy(struct node *node)
 static int node_do_work(void *state, uint64_t now_ns)
 {
     struct node *node = state;
-    if (node_failure(node, NULL))
-        return 0;
+    if (node_failure(node, NULL)) /* what its store has under way would not let the thread sleep */
+        return node->store ? store_do_work(node->store, now_ns) : 0;
     int work = follower_do_work(node->follower, now_ns);
     work += member_do_work(node->member, now_ns);
     if (node->replica)

@@ -480,7 +480,7 @@ static void checkpoints(struct rack *rack)
     struct region *writer = &rack->hosts[0], *reader = &rack->hosts[1];
     uint64_t capacity;
     unsigned char *body = region_checkpoint_body(writer, 6, 1, &capacity);
-    assert_true(capacity >= 16 * 320 + 256 * 448 + 32 * 128 + 8 * 193);
+    assert_true(capacity >= 16 * 320 + 256 * 544 + 32 * 128 + 8 * 193);
     assert_int_equal(load_checkpoint(reader), 0);
     write_checkpoint(writer, 0, 1, 0);
     assert_int_equal(load_checkpoint(reader), 1);

@@ -20,7 +20,7 @@ static void geometries_leave_room(void **state)
             assert_true(order[k] >= order[k - 1]);
             assert_int_equal(order[k] % 4096, 0);
         }
-        uint64_t half = 64 + g->topics * 320ULL + g->sessions * 448ULL + NODE_MAX * 128ULL +
+        uint64_t half = 64 + g->topics * 320ULL + g->sessions * 544ULL + NODE_MAX * 128ULL +
                         g->lanes * (192ULL + g->lane_slots / 8);
         assert_true(a.checkpoint_bytes >= half && a.checkpoint_bytes % 4096 == 0);
         assert_true(a.workspaces + 16 * a.workspace_bytes <= a.nodes);

@@ -192,6 +192,28 @@ static void waiting_for_room_is_no_gap(uint8_t gap)
     end(&rig);
 }
 
+/* Begins as a committed batch does, and reaches into what was declared lost: not a duplicate. */
+static void what_reaches_into_a_lost_range_is_no_duplicate(void **state)
+{
+    struct rig rig;
+    uint64_t session;
+    uint16_t topic = begin_with_session(&rig, MEM_HARDWARE, TOPIC_GAP_SKIP, &session);
+    data(&rig, 0, topic, session, 0, 5);
+    data(&rig, 0, topic, session, 8, 2); /* 5 to 7 never come */
+    turns(&rig, 10);
+    assert_int_equal(counters_of(&rig).skip, 1);
+    assert_int_equal(session_of(&rig, session)->next, 10);
+    data(&rig, 0, topic, session, 0, 5);
+    turns(&rig, 3);
+    assert_int_equal(rig.last.kind, ENTRY_NOP);
+    assert_int_equal(rig.last.base_offset, 0);
+    data(&rig, 0, topic, session, 0, 8);
+    turns(&rig, 3);
+    assert_int_equal(rig.last.kind, ENTRY_REJECTED);
+    assert_int_equal(rig.last.reason, EMB_ERR_LOST);
+    end(&rig);
+}
+
 static void waiting_for_room_is_no_gap_to_fence(void **state)
 {
     waiting_for_room_is_no_gap(TOPIC_GAP_FENCE);
@@ -293,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_place_is_kept_until_all_held_in_it_are_decided),
         cmocka_unit_test(waiting_for_room_is_no_gap_to_fence),
         cmocka_unit_test(waiting_for_room_is_no_gap_to_skip),
+        cmocka_unit_test(what_reaches_into_a_lost_range_is_no_duplicate),
         cmocka_unit_test(what_is_due_comes_before_what_waits),
         cmocka_unit_test(meta_never_waits_behind_data),
     };

@@ -33,15 +33,17 @@ static void model_data(struct world *w, const struct goi_entry_shared *e)
         c->messages[c->next] = COMMITTED;
         c->offsets[c->next] = e->base_offset + i;
     }
-    c->recent[c->batches++ % SESSION_WINDOW] = e->client_sequence;
+    c->recent[c->batches++ % SESSION_WINDOW] =
+        (struct batch){.first = e->client_sequence, .count = e->message_count};
 }
 
-static bool is_recent(const struct client *c, uint64_t first)
+/* The committed batch that begins at `first`, if it is remembered. */
+static const struct batch *recent_at(const struct client *c, uint64_t first)
 {
     for (uint64_t i = 0; i < min_u64(c->batches, SESSION_WINDOW); i++)
-        if (c->recent[i] == first)
-            return true;
-    return false;
+        if (c->recent[i].first == first)
+            return &c->recent[i];
+    return NULL;
 }
 
 static void model_nop(struct world *w, const struct goi_entry_shared *e)
@@ -50,8 +52,9 @@ static void model_nop(struct world *w, const struct goi_entry_shared *e)
     assert_non_null(c);
     uint64_t first = e->client_sequence;
     assert_true(first + e->message_count <= c->next);
-    assert_int_equal(c->messages[first], COMMITTED);
-    if (is_recent(c, first))
+    for (uint64_t i = 0; i < e->message_count; i++)
+        assert_int_equal(c->messages[first + i], COMMITTED);
+    if (recent_at(c, first))
         assert_int_equal(e->base_offset, c->offsets[first]);
     else
         assert_true(e->base_offset == NO_OFFSET);
@@ -65,7 +68,8 @@ static void model_rejected(struct world *w, const struct goi_entry_shared *e)
         return;
     if (reason == EMB_ERR_LOST) {
         assert_true(e->client_sequence < c->lost_below);
-        assert_false(is_recent(c, e->client_sequence));
+        const struct batch *recent = recent_at(c, e->client_sequence);
+        assert_true(!recent || recent->count != e->message_count);
     } else if (reason == EMB_ERR_SEQUENCE) {
         assert_true(e->client_sequence < c->next);
     } else if (reason == EMB_ERR_UNKNOWN_TOPIC) {

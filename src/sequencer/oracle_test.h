@@ -35,7 +35,7 @@ struct client {
     uint8_t messages[MESSAGES_MOST]; /* enum message */
     uint64_t offsets[MESSAGES_MOST];
     bool rejected[MESSAGES_MOST]; /* a batch that begins there was */
-    uint64_t recent[SESSION_WINDOW];
+    struct batch recent[SESSION_WINDOW];
     uint64_t batches;
     uint64_t made; /* what the client has cut into batches so far */
     struct batch todo[TODO_MOST];

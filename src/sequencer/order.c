@@ -32,15 +32,20 @@ static bool has_held(const struct sequencer *s, const struct meta_session *sessi
     return s->hold.sessions[hold_place(s, session)].count != 0;
 }
 
-/* Wholly below `next`: a duplicate, or of a range that was declared lost. */
+/*
+ * Wholly below `next`: a duplicate, or of a range that was declared lost. Below the end of the last
+ * such range only the very batch is known to have been committed whole; one that its client cut
+ * anew may reach into what was lost.
+ */
 static void decide_old(struct sequencer *s, const struct collected *c,
                        const struct meta_session *session)
 {
-    uint64_t original = meta_session_offset(session, c->entry.client_sequence);
-    if (original == NO_OFFSET && c->entry.client_sequence < session->lost_below)
+    const struct session_batch *original = meta_session_batch(session, c->entry.client_sequence);
+    bool same = original && original->message_count == c->entry.message_count;
+    if (!same && c->entry.client_sequence < session->lost_below)
         decide_slot(s, c, ENTRY_REJECTED, EMB_ERR_LOST, NO_OFFSET);
     else
-        decide_slot(s, c, ENTRY_NOP, 0, original);
+        decide_slot(s, c, ENTRY_NOP, 0, original ? original->base_offset : NO_OFFSET);
 }
 
 static void order_in_session(struct sequencer *s, const struct collected *c,
