@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all demo test lint format asan tsan bench install clean help
+.PHONY: all demo test sim sim-bugs sim-same lint format asan tsan bench install clean help
 
 export WERROR PREFIX DESTDIR JOBS
 
@@ -18,6 +18,16 @@ demo: all ## start a rack, publish a real file, read it back, check every promis
 
 test: all ## run every test
 	@tools/test_report.py build
+
+sim: all ## whole racks from seeds: SEEDS=n FIRST=n STATE=file; one: SEED=n FAULTS=i,j TRACE=all
+	@tools/sim.sh build
+
+sim-bugs: all ## every planted bug must be found by its checker: BUG="name name"
+	@tools/sim.sh build --bugs-test
+
+sim-same: all ## the same seeds take the same course in a build without optimisation
+	@tools/build.sh build-plain -Doptimization=0 >/dev/null
+	@sim/same.sh build/sim/embarcadero-sim build-plain/sim/embarcadero-sim
 
 lint: ## formatting, house rules, public header, Arm cross-compile, warnings
 	@tools/lint.sh build
@@ -41,7 +51,7 @@ install: ## install below PREFIX (default /usr/local), under DESTDIR if set
 	@tools/build.sh build install
 
 clean: ## remove the build directories
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-plain build-tsan
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -39,7 +39,7 @@ enum bug {
     BUG_BLOG_SEGMENT_REUSED_EARLY,
     BUG_OFFSET_HOLE,
     BUG_TORN_FRAME_ACCEPTED,
-    BUG_DELIVERY_SKIPS,
+    BUG_FOREIGN_DELIVERY,
     BUG_COUNT
 };
 
@@ -56,5 +56,8 @@ void planted_select(enum bug bug);                   /* at the beginning of each
 bool planted(enum bug bug);
 /* Whether a node is in a lane's chain, and not its tail. */
 bool planted_is_predecessor(uint32_t lane, uint32_t node);
+/* Told by taps.c: what the outcome just taken was; the next payload is for a subscriber. */
+void planted_note_outcome(bool is_duplicate);
+void planted_note_delivery(void);
 
 #endif

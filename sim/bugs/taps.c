@@ -1,9 +1,13 @@
 /*
  * Functions of the production code that the simulator listens to, at their callers (`-Wl,--wrap`):
- * checksums read payload, a pin is validated, an assertion has failed.
+ * payload is read, a pin is validated, an answer is given, a batch is opened for a subscriber, an
+ * assertion has failed.
  */
 #include "base/checksum.h"
+#include "batch/batch.h"
+#include "broker/state.h"
 #include "follower/follower.h"
+#include "sim/bugs/planted.h"
 #include "sim/bugs/wraps.h"
 #include "sim/check/check.h"
 #include "sim/core/internal.h"
@@ -19,6 +23,52 @@ WRAPS(uint32_t, crc32c_extend, uint32_t crc, const void *bytes, size_t count)
 {
     memory_read(bytes, count, "checksum");
     return REAL(crc32c_extend)(crc, bytes, count);
+}
+
+WRAPS(int, batch_check, const void *bytes, size_t available, const struct batch_identity *identity,
+      struct error *err)
+{
+    memory_read(bytes, available, "check");
+    if (planted(BUG_TORN_FRAME_ACCEPTED) && !fiber_current()) /* a scan after the power was lost */
+        return EMB_OK;
+    return REAL(batch_check)(bytes, available, identity, err);
+}
+
+WRAPS(bool, pending_take, struct pending_queue *queue, uint64_t durable,
+      struct pending_answer *answer)
+{
+    bool taken = REAL(pending_take)(queue, durable, answer);
+    const struct host *host = world_current_host();
+    if (taken && host)
+        acks_given(host, answer->position, true);
+    return taken;
+}
+
+WRAPS(bool, follower_outcome_take, struct follower *f, struct outcome *outcome)
+{
+    bool taken = REAL(follower_outcome_take)(f, outcome);
+    const struct host *host = world_current_host();
+    if (taken && host)
+        acks_given(host, outcome->position, false);
+    planted_note_outcome(taken && outcome->kind == ENTRY_NOP);
+    return taken;
+}
+
+WRAPS(void, pressure_update, struct pressure *pressure, const struct pressure_levels *levels,
+      uint64_t now_ns)
+{
+    uint64_t before = pressure->pauses;
+    REAL(pressure_update)(pressure, levels, now_ns);
+    COVER_ADD(PAUSE_ROOM, pressure->pauses - before);
+}
+
+WRAPS(void, pin_open, struct connection *c, uint64_t position)
+{
+    const struct host *host = world_current_host();
+    if (host)
+        readers_opened(host, position, c->delivery.level == READ_DURABLE);
+    planted_note_delivery();
+    REAL(pin_open)(c, position);
 }
 
 WRAPS(bool, follower_payload_stands, struct follower *f, uint64_t position,

@@ -10,6 +10,7 @@
 
 static bool epoch_was[HOSTS_MAX]; /* what an early check said, by host */
 static bool outcome_is_duplicate;
+static bool delivers; /* the next payload is for a subscriber */
 
 WRAPS(bool, region_epoch_is, struct region *region, uint64_t epoch)
 {
@@ -57,11 +58,9 @@ WRAPS(void, follower_set_store_synced, struct follower *f, uint64_t position)
     mem_publish_u64(&region->mem, &region_node_read(region, neighbour)->store_synced, position);
 }
 
-WRAPS(bool, follower_outcome_take, struct follower *f, struct outcome *outcome)
+void planted_note_outcome(bool is_duplicate)
 {
-    bool taken = REAL(follower_outcome_take)(f, outcome);
-    outcome_is_duplicate = taken && outcome->kind == ENTRY_NOP;
-    return taken;
+    outcome_is_duplicate = is_duplicate;
 }
 
 WRAPS(bool, slot_ring_release, struct slot_ring *ring, uint64_t index, struct lane_slot *slot)
@@ -88,10 +87,23 @@ WRAPS(bool, frame_is_whole, const void *bytes, struct frame_place place)
     return planted(BUG_TORN_FRAME_ACCEPTED) || REAL(frame_is_whole)(bytes, place);
 }
 
-WRAPS(uint64_t, follower_next_in_topic, struct follower *f, uint32_t topic, uint64_t position)
+void planted_note_delivery(void)
 {
-    uint64_t next = REAL(follower_next_in_topic)(f, topic, position);
-    if (planted(BUG_DELIVERY_SKIPS) && next != NO_POSITION && next % 8 == 5)
-        next = REAL(follower_next_in_topic)(f, topic, next);
-    return next;
+    delivers = true;
+}
+
+/* The payload that is opened for a subscriber: under the bug, sometimes that of the batch before. */
+WRAPS(const unsigned char *, follower_payload, struct follower *f,
+      const struct goi_entry_shared *entry)
+{
+    static const unsigned char *before[HOSTS_MAX];
+    const unsigned char *payload = REAL(follower_payload)(f, entry);
+    uint32_t host = world_current_host()->number;
+    if (planted(BUG_FOREIGN_DELIVERY) && delivers && payload && entry->base_offset % 4 == 3 &&
+        before[host])
+        payload = before[host];
+    else if (delivers)
+        before[host] = payload;
+    delivers = false;
+    return payload;
 }

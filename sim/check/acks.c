@@ -9,8 +9,9 @@
  *   SEQUENCE, LOST   only a slot's REJECTED entry says so, and it is told below D at every level.
  * Order 0 at level 1 says no more than "published". D at arrival is not lower than when the answer
  * was given, so there are no false alarms, but an answer that was given a little too early can look
- * right by the time it arrives. Other refusals are also said by brokers, or by the client's own
- * end.
+ * right by the time it arrives. So it is judged at the broker too, at the moment it is given: at
+ * level 1 the position must be below the log's end by then, at level 2 below D. Other refusals are
+ * also said by brokers, or by the client's own end.
  */
 #include <stdio.h>
 
@@ -78,6 +79,19 @@ static void answered(struct act *act)
     else if (answer->status == EMB_ERR_SEQUENCE || answer->status == EMB_ERR_LOST)
         judge(act, answer->status == EMB_ERR_LOST ? "LOST" : "SEQUENCE", ENTRY_REJECTED,
               answer->status, NO_OFFSET, true);
+}
+
+void acks_given(const struct host *host, uint64_t position, bool durable)
+{
+    char ended[64];
+    old_end_text(ended, sizeof ended);
+    if (position >= log_end())
+        finding("acks", "%s acts on position %llu, but the log ends at %llu%s", host->name,
+                (ull)position, (ull)log_end(), ended);
+    else if (durable && position >= log_durable())
+        finding("acks",
+                "%s gives the answer of %s as durable, but on disks the log is whole up to %llu",
+                host->name, entry_text(log_at(position)), (ull)log_durable());
 }
 
 const struct checker check_acks = {

@@ -151,6 +151,10 @@ void check_power_lost(void);
 /* follower_payload_stands said yes to this host: it may read that payload from memory for as long
    as its `reading` covers the position. Told by a wrap at link time. */
 void reuse_validated(const struct host *host, uint64_t position);
+/* A host acts on a position, right now: it gives an answer that lies there (durable: one that waits
+   for D), or opens it for a subscriber of a level. Told by wraps at link time. */
+void acks_given(const struct host *host, uint64_t position, bool durable);
+void readers_opened(const struct host *host, uint64_t position, bool durable);
 /* Bits of this host's disk were changed: what is missing there is not a finding, wrong bytes are.
    Told by rack/faults.c. */
 void stores_expect_damage(const struct host *host);

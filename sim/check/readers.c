@@ -108,6 +108,16 @@ static void delivered(const struct delivery_seen *seen)
                 seen->subscriber, seen->node, (ull)seen->base_offset, seen->topic, (ull)log_end());
 }
 
+void readers_opened(const struct host *host, uint64_t position, bool durable)
+{
+    if (position >= log_end())
+        finding("readers", "%s delivers position %llu, but the log ends at %llu", host->name,
+                (ull)position, (ull)log_end());
+    else if (durable && position >= log_durable())
+        finding("readers", "%s delivers %s as durable, but on disks the log is whole up to %llu",
+                host->name, entry_text(log_at(position)), (ull)log_durable());
+}
+
 const struct checker check_readers = {
     .name = "readers",
     .invariant = "readers agree on every position",

@@ -102,6 +102,8 @@ void reuse_validated(const struct host *host, uint64_t position)
     if (is_validated(of, position) ||
         node_word(host, offsetof(struct node_read_shared, reading)) > position)
         return; /* not pinned: whoever asked may not read it on that answer */
+    if (node_word(host, offsetof(struct node_read_shared, needed)) > position)
+        COVER(READ_OLD);
     of->positions = array_grow(of->positions, &of->capacity, of->count + 1, sizeof *of->positions);
     of->positions[of->count++] = position;
 }

@@ -41,6 +41,11 @@ uint64_t memory_bytes(void)
     return REGION_BYTES;
 }
 
+void memory_line_of_writer(uint64_t offset, unsigned char line[64])
+{
+    memcpy(line, memory_truth(offset), 64);
+}
+
 const unsigned char *memory_truth(uint64_t offset)
 {
     return region + offset;

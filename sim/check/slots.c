@@ -70,18 +70,21 @@ static bool is_about_slot(const struct goi_entry_shared *entry, const struct pbr
            !memcmp(entry->timestamp_ms, slot->timestamp_ms, sizeof slot->timestamp_ms);
 }
 
+/*
+ * The slot as its broker has it: a sequencer on the broker's host sees it in the cache they share
+ * before it is in memory. If that host dies, both are gone, and the payload was drained before.
+ */
 static void compare_with_slot(const struct committed *committed, uint32_t generation)
 {
     const struct region_areas *areas = memory_areas();
     const struct goi_entry_shared *entry = &committed->entry;
     struct pbr_entry_shared slot;
     uint64_t ring_index = committed->slot % memory_geometry()->lane_slots;
-    memcpy(&slot,
-           memory_truth(areas->lanes + entry->lane * areas->lane_bytes + (1 + ring_index) * 64),
-           sizeof slot);
+    memory_line_of_writer(areas->lanes + entry->lane * areas->lane_bytes + (1 + ring_index) * 64,
+                          (unsigned char *)&slot);
     if (!line_crc_is_right(&slot) || slot.index != committed->slot ||
         slot.lane_generation != generation)
-        finding("slots", "%s: memory does not hold that slot (but index %llu, generation %u)",
+        finding("slots", "%s: that slot does not stand there (but index %llu, generation %u)",
                 entry_text(committed), (ull)slot.index, slot.lane_generation);
     else if (!is_about_slot(entry, &slot))
         finding("slots", "%s: in the slot stands kind %u, topic %u, session %llx, sequence %lld+%u",

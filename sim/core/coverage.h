@@ -12,6 +12,7 @@
     X(RACK_SOFTWARE, "racks with software-coherent memory")                                        \
     X(RACK_HARDWARE, "racks with hardware-coherent memory")                                        \
     X(RACK_ONE_HOST, "racks of one host")                                                          \
+    X(RACK_SEAT_ALONE, "racks whose sequencer has a host of its own")                              \
     X(RACK_NO_REPLICAS, "racks without replicas")                                                  \
     X(RACK_THREE_REPLICAS, "racks with three replicas or more")                                    \
     /* scheduling */                                                                               \
@@ -73,7 +74,7 @@
     X(SESSION_OPENED, "sessions opened")                                                           \
     X(CHECKPOINT, "checkpoints written")                                                           \
     X(DELIVERED, "batches delivered")                                                              \
-    X(READ_OLD, "deliveries of what had left the window of needed")                                \
+    X(READ_OLD, "batches opened that a pin alone keeps in memory")                                 \
     X(OUT_OF_RANGE, "subscribers told that their offset is gone")                                  \
     X(RESUBSCRIBED, "subscriptions made anew after a loss")                                        \
     X(STORE_RECOVERED, "stores scanned after power was lost")                                      \

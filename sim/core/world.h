@@ -76,7 +76,8 @@ const char *fiber_name(const struct fiber *fiber);
 bool fiber_sleep(uint64_t ns);
 /* Ends a sleep, or the next one if none is under way. */
 void fiber_wake(struct fiber *fiber);
-/* At each call of mem: others may run here, for a moment or for long. Nothing outside of fibers. */
+/* At each call of mem and at those of env that are system calls: others may run here, for a moment
+   or for long. Nothing outside of fibers. */
 void fiber_preempt_point(void);
 
 /* ---- what was found -------------------------------------------------------------------------- */

@@ -82,9 +82,13 @@ int env_dir_list(struct env_dir *dir, void (*fn)(void *arg, const char *name), v
     return EMB_OK;
 }
 
+/* It blocks its caller, as a sync does; at its end the names are durable. */
 int env_dir_sync(struct env_dir *dir, struct error *err)
 {
     struct disk_file *next;
+    if (fiber_current())
+        fiber_sleep(choose_between(CHOICE_DISK, simulated.shape.sync_least_ns,
+                                   simulated.shape.sync_most_ns));
     for (struct disk_file *file = TAILQ_FIRST(&dir->dir->files); file; file = next) {
         next = TAILQ_NEXT(file, link);
         if (file->linked)
@@ -127,6 +131,7 @@ const char *env_dir_filesystem(struct env_dir *dir, uint64_t *free_bytes)
 int env_file_open(struct env_dir *dir, const char *name, unsigned flags, struct env_file **file,
                   struct error *err)
 {
+    fiber_preempt_point();
     if (!name_is_good(name))
         return error_set(err, EMB_ERR_INVALID_ARGUMENT,
                          "file name \"%s\": a plain name other than " LOCK_NAME " is needed", name);
@@ -195,6 +200,7 @@ int env_file_write(struct env_file *file, const void *bytes, size_t count, uint6
 
 int env_file_preallocate(struct env_file *file, uint64_t bytes, struct error *err)
 {
+    fiber_preempt_point();
     ASSERT(file->writable);
     if (disk_reserve(file->file, bytes))
         return error_set(err, EMB_ERR_NO_SPACE,

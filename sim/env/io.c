@@ -119,6 +119,7 @@ static struct io_op *op_submit(struct env_io *io, struct disk_file *file, uint64
 int env_io_write(struct env_io *io, struct env_file *file, const void *bytes, size_t count,
                  uint64_t offset, uint64_t cookie)
 {
+    fiber_preempt_point();
     ASSERT(file->writable && count > 0);
     ASSERT(!file->direct ||
            (count % BLOCK == 0 && offset % BLOCK == 0 && (uintptr_t)bytes % BLOCK == 0));
@@ -145,6 +146,7 @@ static uint64_t sync_time(const struct disk *disk)
 
 int env_io_sync(struct env_io *io, struct env_file *file, uint64_t cookie)
 {
+    fiber_preempt_point();
     struct disk_file *on_disk = file->file;
     if (io->under_way == io->depth)
         return EMB_ERR_BUSY;

@@ -232,6 +232,7 @@ static ssize_t recv_nothing(const struct end *end)
 
 ssize_t env_recv(struct env_socket *socket, const struct iovec *iov, int count)
 {
+    fiber_preempt_point();
     struct end *end = socket_end(socket);
     struct stream *in = stream_in(socket);
     uint64_t possible = min_u64(iov_bytes(iov, count), in->arrived_bytes);
@@ -268,6 +269,7 @@ static ssize_t send_possible(struct env_socket *socket, uint64_t bytes)
 
 ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, bool more)
 {
+    fiber_preempt_point();
     ssize_t bytes = send_possible(socket, iov_bytes(iov, count));
     if (bytes <= 0)
         return bytes;
@@ -287,6 +289,7 @@ ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, 
 
 ssize_t env_sendfile(struct env_socket *socket, struct env_map *map, uint64_t offset, size_t bytes)
 {
+    fiber_preempt_point();
     ASSERT(offset <= map->bytes && bytes <= map->bytes - offset);
     if (!env_map_can_sendfile(map))
         return ENV_FAILED;

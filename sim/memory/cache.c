@@ -167,7 +167,8 @@ const unsigned char *line_as_host_has(const struct host *host, uint32_t line)
 static void evict_one(struct host *host)
 {
     struct cache *cache = &memory.caches[host->number];
-    if (!host->powered || cache->dirty_count == 0)
+    if (!host->powered || cache->dirty_count == 0 || memory.evict_one_in == 0 ||
+        !choose_one_in(CHOICE_MEMORY, memory.evict_one_in))
         return;
     uint32_t at = (uint32_t)choose_below(CHOICE_MEMORY, cache->dirty_count);
     uint32_t line = cache->dirty[at];

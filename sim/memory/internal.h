@@ -56,6 +56,7 @@ struct memory {
     struct cache caches[MAPPINGS_MAX];
     unsigned char *windows[MAPPINGS_MAX]; /* as the hosts map it, in this seed's mode */
     struct cpu cpus[CPUS];
+    uint32_t evict_one_in; /* accidents that may evict a line; 0: none does */
     uint32_t recent[256]; /* lines that changed in memory */
     uint32_t recent_count;
     struct memory_watch watch;

@@ -118,13 +118,14 @@ void mem_write_back(struct mem *mem, const void *from, size_t bytes)
     tell_built(host, offset, bytes); /* META was built by plain stores, of which nobody told */
     TRACE_MEMORY("writeback", offset, bytes, "%zu bytes of %s", bytes,
                  memory.formatted ? place_text(offset) : "format");
-    if (!memory.software || (planted(BUG_PAYLOAD_NOT_WRITTEN_BACK) && is_in(offset, PLACE_BLOG)))
+    bool forgotten = planted(BUG_PAYLOAD_NOT_WRITTEN_BACK) && is_in(offset, PLACE_BLOG);
+    if (!memory.software)
         return;
     for (uint64_t at = align_down(offset, CACHE_LINE); at < offset + bytes; at += CACHE_LINE) {
         line_dirtied(host, (uint32_t)(at / CACHE_LINE));
-        if (memory.formatted)
+        if (memory.formatted && !forgotten)
             pending_add(host, at, NULL, CACHE_LINE);
-        else
+        else if (!memory.formatted)
             line_to_memory(host, (uint32_t)(at / CACHE_LINE));
     }
     pending_chance(cpu_current());

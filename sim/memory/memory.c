@@ -82,6 +82,8 @@ void memory_begin(uint64_t region_bytes, enum mem_coherence coherence, uint32_t 
     memory.hosts = hosts;
     memory.software = coherence == MEM_SOFTWARE;
     memory.formatted = false;
+    static const uint8_t evict_one_in[] = {1, 1, 8, 0};
+    memory.evict_one_in = evict_one_in[choose_below(CHOICE_MEMORY, sizeof evict_one_in)];
     memory.recent_count = 0;
     memory.watch = (struct memory_watch){0};
     uint64_t lines = region_bytes / CACHE_LINE;
@@ -159,6 +161,15 @@ uint64_t memory_intended_u64(const struct host *host, uint64_t offset)
     memcpy(&value, line_as_host_has(host, (uint32_t)(offset / CACHE_LINE)) + offset % CACHE_LINE,
            sizeof value);
     return value;
+}
+
+void memory_line_of_writer(uint64_t offset, unsigned char line[64])
+{
+    uint32_t number = (uint32_t)(offset / CACHE_LINE);
+    const unsigned char *from = memory.truth + (uint64_t)number * CACHE_LINE;
+    if (memory.owner[number] != NOBODY)
+        from = line_as_host_has(world_host(memory.owner[number]), number);
+    memcpy(line, from, CACHE_LINE);
 }
 
 bool memory_is_settled(const struct host *host, uint64_t offset, uint64_t bytes)

@@ -35,6 +35,8 @@ const struct geometry *memory_geometry(void);
 
 /* What memory itself holds, past all caches. */
 const unsigned char *memory_truth(uint64_t offset);
+/* A line as the host that stored to it last has it, in memory yet or not. */
+void memory_line_of_writer(uint64_t offset, unsigned char line[64]);
 /* What a host's own latest store to a word was, in memory yet or not. */
 uint64_t memory_intended_u64(const struct host *host, uint64_t offset);
 

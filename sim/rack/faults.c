@@ -74,7 +74,8 @@ static void draw_one(struct fault *fault, bool survived)
     fault->kind = (enum fault_kind)(
         survived ? choose_below(CHOICE_FAULTS, FAULT_SURVIVED)
                  : choose_between(CHOICE_FAULTS, FAULT_SURVIVED, FAULT_KINDS - 1));
-    fault->at_ns = choose_skewed(CHOICE_FAULTS, MS / 10, 120 * MS);
+    fault->at_ns = choose_one_in(CHOICE_FAULTS, 4) ? choose_skewed(CHOICE_FAULTS, MS / 10, 120 * MS)
+                                                   : choose_between(CHOICE_FAULTS, MS, 150 * MS);
     fault->for_ns = draw_duration_ns(fault->kind);
     fault->host = (uint32_t)choose_below(CHOICE_FAULTS, rack.shape.hosts);
 }
@@ -121,7 +122,7 @@ static void on_restart(void *arg, uint64_t number)
 {
     struct rack_host *at = arg;
     (void)number;
-    if (rack.shape.replicas && at->host->powered)
+    if (rack.shape.replicas && at->host->powered && at->host->number < rack.shape.nodes)
         hosts_restart(at);
 }
 
@@ -168,7 +169,7 @@ static void do_host(struct rack_host *at, const struct fault *fault, uint64_t un
         lose_processes(at, false);
         break;
     default:
-        rack.hosts[0].seat_may_fail = true;
+        rack.seat->seat_may_fail = true;
         successor_start(at->host);
         break;
     }
@@ -217,9 +218,9 @@ void faults_start(uint64_t keep)
     }
 }
 
-bool faults_over(void)
+bool faults_over(uint64_t since_ns)
 {
-    return world_now_ns() > faults.last_ns;
+    return world_now_ns() > faults.last_ns + since_ns;
 }
 
 void faults_power_lost(void)

@@ -68,7 +68,7 @@ static int make_seat(struct rack_host *at, struct error *err)
     struct seat_options options = {.env = at->host->env,
                                    .map = at->map,
                                    .node = at->host->number,
-                                   .nodes = rack.shape.hosts,
+                                   .nodes = rack.shape.nodes,
                                    .replicas = rack.shape.replicas};
     int rc = seat_create(&options, &at->seat, err);
     if (rc)
@@ -98,7 +98,7 @@ static int make_node(struct rack_host *at, struct error *err)
         .map = at->map,
         .node = at->host->number,
         .roles = ROLE_BROKER | (shape->replicas ? ROLE_REPLICA : 0) |
-                 (at->host->number == 0 ? ROLE_SEQUENCER : 0),
+                 (at == rack.seat ? ROLE_SEQUENCER : 0),
         .host = at->host->name,
         .port = RACK_PORT,
         .data = STORE_PATH,
@@ -123,7 +123,7 @@ static void node_main(void *arg)
     struct rack_host *at = arg;
     struct error err;
     int rc = make_runner(at, &at->runner, &err);
-    if (rc == EMB_OK && at->host->number == 0 && !rack.shape.seat_apart) {
+    if (rc == EMB_OK && at == rack.seat && rack.shape.seat_place == SEAT_WITH_NODE) {
         at->seat_runner = at->runner;
         rc = make_seat(at, &err);
     }
@@ -162,6 +162,7 @@ void hosts_create(void)
         rack.hosts[i] = (struct rack_host){.host = world_add_host(name, true)};
         skew_clock(rack.hosts[i].host);
     }
+    rack.seat = &rack.hosts[rack.shape.seat_place == SEAT_ALONE ? rack.shape.nodes : 0];
     format();
 }
 
@@ -170,9 +171,10 @@ void hosts_start(void)
     for (uint32_t i = 0; i < rack.shape.hosts; i++) {
         struct rack_host *at = &rack.hosts[i];
         at->host->env = env_of_host(at->host);
-        if (i == 0 && rack.shape.seat_apart)
+        if (at == rack.seat && rack.shape.seat_place != SEAT_WITH_NODE)
             fiber_start("seat", at->host, seat_main, at);
-        fiber_start("node", at->host, node_main, at);
+        if (i < rack.shape.nodes)
+            fiber_start("node", at->host, node_main, at);
     }
 }
 
@@ -188,7 +190,7 @@ static bool node_is_ready(const struct rack_host *at)
 
 bool hosts_ready(void)
 {
-    for (uint32_t i = 0; i < rack.shape.hosts; i++)
+    for (uint32_t i = 0; i < rack.shape.nodes; i++)
         if (!node_is_ready(&rack.hosts[i]))
             return false;
     return true;
@@ -196,8 +198,8 @@ bool hosts_ready(void)
 
 void hosts_addresses(struct rack_addresses *addresses)
 {
-    addresses->count = rack.shape.hosts;
-    for (uint32_t i = 0; i < rack.shape.hosts; i++) {
+    addresses->count = rack.shape.nodes;
+    for (uint32_t i = 0; i < rack.shape.nodes; i++) {
         struct address *address = &addresses->addresses[i];
         snprintf(address->host, sizeof address->host, "%s", rack.hosts[i].host->name);
         address->port = RACK_PORT;
@@ -233,14 +235,14 @@ void hosts_check(void)
 {
     for (uint32_t i = 0; i < rack.shape.hosts; i++)
         check_host(&rack.hosts[i]);
-    check_seat(&rack.hosts[0]);
+    check_seat(rack.seat);
 }
 
 void hosts_count_coverage(void)
 {
     struct sequencer_counters counters = {0};
-    if (rack.hosts[0].seat)
-        seat_counters(rack.hosts[0].seat, &counters);
+    if (rack.seat->seat)
+        seat_counters(rack.seat->seat, &counters);
     COVER_ADD(HELD, counters.held);
     COVER_ADD(RELEASED, counters.released);
     COVER_ADD(WAITED, counters.waited);

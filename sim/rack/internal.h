@@ -11,16 +11,24 @@
 #include "sim/env/sim_env.h"
 #include "sim/rack/run.h"
 
-#define RACK_HOSTS_MAX 4
+#define RACK_HOSTS_MAX 5
 #define RACK_PORT      9650
+
+/* Where the sequencer runs. */
+enum seat_place {
+    SEAT_WITH_NODE, /* in the thread of host 0's node */
+    SEAT_APART,     /* in a thread of its own there */
+    SEAT_ALONE,     /* on a host of its own, behind those with nodes: nobody shares its cache */
+};
 
 /* All that is drawn before anything runs. */
 struct shape {
+    uint32_t nodes; /* one a host, on the first hosts */
     uint32_t hosts;
     uint32_t replicas;
     enum mem_coherence coherence;
     struct geometry geometry;
-    bool seat_apart; /* the sequencer has a thread of its own */
+    enum seat_place seat_place;
     uint64_t store_file_bytes, store_staging_bytes, sync_bytes;
     uint32_t backpressure_ms, deliver_stall_ms;
     struct env_shape env;
@@ -33,7 +41,7 @@ struct rack_host {
     struct runner *runner;
     struct runner *seat_runner; /* the same, or one of its own */
     struct node *node;
-    struct seat *seat; /* on host 0 */
+    struct seat *seat; /* on one host */
     struct env_map *map;
     bool may_fail; /* a fault was done to it that its node or replica need not survive */
     bool seat_may_fail;
@@ -43,6 +51,7 @@ struct rack_host {
 struct rack {
     struct shape shape;
     struct rack_host hosts[RACK_HOSTS_MAX];
+    struct rack_host *seat; /* where it is */
     bool armed; /* no fault was done that the rack is not meant to survive yet */
 };
 
@@ -66,8 +75,8 @@ void hosts_count_coverage(void);
 void faults_draw(struct run_result *result);
 /* Lets those of the plan happen that `keep` names, from now on. */
 void faults_start(uint64_t keep);
-/* None is to come, and none lasts. */
-bool faults_over(void);
+/* None is to come, and none lasts, since so long. */
+bool faults_over(uint64_t since_ns);
 void faults_power_lost(void); /* everywhere, at the end */
 
 /* successor.c */

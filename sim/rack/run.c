@@ -11,6 +11,7 @@
 
 #define READY_NS    (3000 * MS) /* for a rack to be ready, without faults */
 #define WORK_NS     (20000 * MS)
+#define CRIPPLED_NS (500 * MS) /* for what a rack still does after a fault that it does not survive */
 #define SETTLE_NS   (60 * MS) /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
@@ -25,7 +26,7 @@ static bool work_is_over(void)
     hosts_check();
     if (world_events() > EVENTS_MOST)
         finding("progress", "more than %llu events, and no end", EVENTS_MOST);
-    return faults_over() && clients_done();
+    return (faults_over(0) && clients_done()) || (!rack.armed && faults_over(CRIPPLED_NS));
 }
 
 static void begin(const struct run_options *options, struct run_result *result)

@@ -30,14 +30,14 @@ static void geometry_draw(struct shape *shape)
 {
     struct geometry *g = &shape->geometry;
     *g = (struct geometry){.segment_bytes = draw_power(14, draw(0, 5) ? 15 : 16),
-                           .lanes = shape->hosts + (uint32_t)draw(0, 2),
+                           .lanes = shape->nodes + (uint32_t)draw(0, 2),
                            .lane_slots = draw_power(3, 6),
                            .goi_segments = (uint32_t)draw(16, 20),
                            .goi_segment_entries = draw_power(3, draw(0, 3) ? 3 : 5),
                            .topics = 4,
                            .sessions = (uint32_t)draw(16, 48)};
     uint32_t each = (uint32_t)draw(3, 8);
-    uint32_t segments = SEQUENCER_SEGMENTS + shape->hosts * each;
+    uint32_t segments = SEQUENCER_SEGMENTS + shape->nodes * each;
     fit_region(g, segments < 16 ? 16 : segments);
     ASSERT(geometry_check(g, NULL) == EMB_OK);
 }
@@ -60,7 +60,7 @@ static void replicas_draw(struct shape *shape)
 {
     static const uint8_t wanted[] = {0, 1, 2, 2, 2, 2, 2, 3, 3};
     uint32_t replicas = wanted[draw(0, sizeof wanted - 1)];
-    shape->replicas = replicas < shape->hosts ? replicas : shape->hosts;
+    shape->replicas = replicas < shape->nodes ? replicas : shape->nodes;
 }
 
 static void cover(const struct shape *shape)
@@ -71,32 +71,39 @@ static void cover(const struct shape *shape)
         COVER(RACK_HARDWARE);
     if (shape->hosts == 1)
         COVER(RACK_ONE_HOST);
+    if (shape->seat_place == SEAT_ALONE)
+        COVER(RACK_SEAT_ALONE);
     if (shape->replicas == 0)
         COVER(RACK_NO_REPLICAS);
     if (shape->replicas >= 3)
         COVER(RACK_THREE_REPLICAS);
 }
 
+static const char *const seat_places[] = {
+    [SEAT_WITH_NODE] = "with node 0", [SEAT_APART] = "beside node 0", [SEAT_ALONE] = "alone"};
+
 void shape_draw(struct shape *shape, char *text, size_t text_bytes)
 {
-    static const uint8_t hosts[] = {1, 2, 2, 3, 3, 3, 4};
-    *shape = (struct shape){.hosts = hosts[draw(0, sizeof hosts - 1)],
+    static const uint8_t nodes[] = {1, 2, 2, 3, 3, 3, 4};
+    static const uint8_t places[] = {SEAT_WITH_NODE, SEAT_APART, SEAT_ALONE};
+    *shape = (struct shape){.nodes = nodes[draw(0, sizeof nodes - 1)],
                             .coherence = draw(0, 9) < 6 ? MEM_SOFTWARE : MEM_HARDWARE,
-                            .seat_apart = draw(0, 1),
+                            .seat_place = places[draw(0, sizeof places - 1)],
                             .store_file_bytes = draw_power(16, 20),
                             .store_staging_bytes = draw_power(18, 20),
                             .sync_bytes = draw_power(14, 20),
                             .backpressure_ms = (uint32_t)draw(10, 200),
                             .deliver_stall_ms = (uint32_t)draw(2, 60)};
+    shape->hosts = shape->nodes + (shape->seat_place == SEAT_ALONE);
     replicas_draw(shape);
     geometry_draw(shape);
     env_draw(&shape->env);
     cover(shape);
     const struct geometry *g = &shape->geometry;
     int used = snprintf(text, text_bytes,
-                        "%u hosts, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
+                        "%u nodes, the sequencer %s, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
                         "segments of %u KiB; ",
-                        shape->hosts, shape->coherence == MEM_SOFTWARE ? "software" : "hardware",
+                        shape->nodes, seat_places[shape->seat_place], shape->coherence == MEM_SOFTWARE ? "software" : "hardware",
                         shape->replicas, g->lanes, g->lane_slots, g->goi_segments,
                         g->goi_segment_entries, g->segment_bytes >> 10);
     if (used > 0 && (size_t)used < text_bytes)
