@@ -92,7 +92,8 @@ void planted_note_delivery(void)
     delivers = true;
 }
 
-/* The payload that is opened for a subscriber: under the bug, sometimes that of the batch before. */
+/* The payload that is opened for a subscriber: under the bug, sometimes that of the batch before.
+ */
 WRAPS(const unsigned char *, follower_payload, struct follower *f,
       const struct goi_entry_shared *entry)
 {

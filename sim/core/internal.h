@@ -22,6 +22,8 @@ void world_end(void);
  * come, or something was found. True: `done` said so.
  */
 bool world_run(bool (*done)(void), uint64_t until_ns);
+/* Tells where in the production code a fiber is, for findings; static storage. */
+void world_tell_where(const char *(*where)(void));
 /* Called now and then between two events. */
 void world_on_accident(void (*accident)(void));
 const struct world_finding *world_finding(void);

@@ -13,6 +13,7 @@ static struct {
     struct host hosts[HOSTS_MAX];
     uint32_t host_count;
     void (*accident)(void);
+    const char *(*where)(void);
     struct world_finding finding;
 } world;
 
@@ -45,6 +46,11 @@ uint64_t world_events(void)
 void world_on_accident(void (*accident)(void))
 {
     world.accident = accident;
+}
+
+void world_tell_where(const char *(*where)(void))
+{
+    world.where = where;
 }
 
 bool world_run(bool (*done)(void), uint64_t until_ns)
@@ -119,8 +125,12 @@ void finding(const char *checker, const char *format, ...)
                         "at %.3f ms, %s: ", (double)world.now_ns / 1e6,
                         fiber_current() ? fiber_name(fiber_current()) : "the world");
     va_start(args, format);
-    vsnprintf(world.finding.text + used, sizeof world.finding.text - (size_t)used, format, args);
+    used += vsnprintf(world.finding.text + used, sizeof world.finding.text - (size_t)used, format,
+                      args);
     va_end(args);
+    if (world.where && fiber_current() && used < (int)sizeof world.finding.text)
+        snprintf(world.finding.text + used, sizeof world.finding.text - (size_t)used, " (%s)",
+                 world.where());
     if (trace_wants(TRACE_EVENTS))
         trace_line("FINDING", "%s: %s", checker, world.finding.text);
 }

@@ -83,7 +83,8 @@ void fiber_preempt_point(void);
 /* ---- what was found -------------------------------------------------------------------------- */
 
 /*
- * Something is wrong: names the checker, and what, in a sentence. The first one counts; the world
+ * Something is wrong: names the checker, and what, in a sentence; within a fiber the place in the
+ * production code is added. The first one counts; the world
  * stops before the next event. It returns (the caller goes on as if nothing was).
  */
 void finding(const char *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));

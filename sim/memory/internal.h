@@ -57,7 +57,7 @@ struct memory {
     unsigned char *windows[MAPPINGS_MAX]; /* as the hosts map it, in this seed's mode */
     struct cpu cpus[CPUS];
     uint32_t evict_one_in; /* accidents that may evict a line; 0: none does */
-    uint32_t recent[256]; /* lines that changed in memory */
+    uint32_t recent[256];  /* lines that changed in memory */
     uint32_t recent_count;
     struct memory_watch watch;
 };
@@ -93,8 +93,6 @@ void rules_writer(struct host *host, uint64_t offset, uint64_t bytes);
 
 /* ---- where.c --------------------------------------------------------------------------------- */
 
-/* Files and lines of the production code that is calling, innermost first; static storage. */
-const char *where_called(void);
 /* Finds plain accesses to structs of the region, and lets them pass. */
 void where_catch_faults(void);
 void where_protect(void);

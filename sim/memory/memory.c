@@ -219,9 +219,8 @@ void memory_read(const void *at, size_t bytes, const char *who)
         if (owner == NOBODY || owner == host->number ||
             cache->observed[line] == memory.version[line])
             continue;
-        finding("memory",
-                "a %s on %s reads %s, which %s has published since, without an observe (%s)", who,
-                host->name, place_text(line * CACHE_LINE), world_host(owner)->name, where_called());
+        finding("memory", "a %s on %s reads %s, which %s has published since, without an observe",
+                who, host->name, place_text(line * CACHE_LINE), world_host(owner)->name);
         return;
     }
 }

@@ -93,6 +93,9 @@ struct place place_of(uint64_t offset);
 /* "lane 3 slot 5, pbr_entry_shared.payload"; static storage, good until the fourth next call. */
 const char *place_text(uint64_t offset);
 
+/* Files and lines of the production code that is calling, innermost first; static storage. */
+const char *where_called(void);
+
 /* ---- watches --------------------------------------------------------------------------------- */
 
 /*

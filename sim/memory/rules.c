@@ -21,8 +21,8 @@ void rules_writer(struct host *host, uint64_t offset, uint64_t bytes)
         if (owner == host->number)
             continue;
         if (may_still_write(owner))
-            finding("memory", "%s and %s both write %s (%s)", world_host(owner)->name, host->name,
-                    place_text(line * CACHE_LINE), where_called());
+            finding("memory", "%s and %s both write %s", world_host(owner)->name, host->name,
+                    place_text(max_u64(offset, line * CACHE_LINE)));
         memory.owner[line] = (uint8_t)host->number;
     }
 }
@@ -35,10 +35,8 @@ static void rule_payload(const struct host *host, uint64_t offset, uint64_t word
         return; /* reported by who reads it */
     if (!memory_is_settled(host, address, payload_bytes(word)))
         finding("memory",
-                "%s publishes %s before its payload, %u bytes at %s, is written back and drained "
-                "(%s)",
-                host->name, place_text(offset), payload_bytes(word), place_text(address),
-                where_called());
+                "%s publishes %s before its payload, %u bytes at %s, is written back and drained",
+                host->name, place_text(offset), payload_bytes(word), place_text(address));
 }
 
 static void rule_lane_slot(const struct host *host, uint64_t offset, const void *data)
@@ -65,10 +63,9 @@ static void rule_committed(const struct host *host, uint64_t offset, const void 
         uint64_t at = memory.areas.goi + position % memory.areas.goi_entries * LINE_BYTES;
         if (memory_is_settled(host, at, LINE_BYTES))
             continue;
-        finding("memory",
-                "%s publishes %s = %llu before the entry of position %llu is drained (%s)",
+        finding("memory", "%s publishes %s = %llu before the entry of position %llu is drained",
                 host->name, place_text(offset), (unsigned long long)now,
-                (unsigned long long)position, where_called());
+                (unsigned long long)position);
         return;
     }
 }
@@ -79,8 +76,8 @@ static void rule_checkpoint(const struct host *host, uint64_t offset, const void
     memcpy(&header, data, sizeof header);
     if (header.bytes <= memory.areas.checkpoint_bytes &&
         !memory_is_settled(host, offset + LINE_BYTES, header.bytes))
-        finding("memory", "%s publishes %s before its body, %llu bytes, is drained (%s)",
-                host->name, place_text(offset), (unsigned long long)header.bytes, where_called());
+        finding("memory", "%s publishes %s before its body, %llu bytes, is drained", host->name,
+                place_text(offset), (unsigned long long)header.bytes);
 }
 
 void rules_store(struct host *host, uint64_t offset, const void *data, uint32_t bytes)

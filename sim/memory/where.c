@@ -101,8 +101,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
         signal(SIGSEGV, SIG_DFL); /* it happens again, and ends the process */
         return;
     }
-    finding("memory", "%s touches %s by a plain access, past mem (%s)", host->name,
-            place_text(offset), where_called());
+    finding("memory", "%s touches %s by a plain access, past mem", host->name, place_text(offset));
     where_unprotect();
 }
 

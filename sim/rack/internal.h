@@ -52,7 +52,7 @@ struct rack {
     struct shape shape;
     struct rack_host hosts[RACK_HOSTS_MAX];
     struct rack_host *seat; /* where it is */
-    bool armed; /* no fault was done that the rack is not meant to survive yet */
+    bool armed;             /* no fault was done that the rack is not meant to survive yet */
 };
 
 extern struct rack rack;

@@ -9,9 +9,10 @@
 #include "sim/memory/memory.h"
 #include "sim/rack/internal.h"
 
-#define READY_NS    (3000 * MS) /* for a rack to be ready, without faults */
-#define WORK_NS     (20000 * MS)
-#define CRIPPLED_NS (500 * MS) /* for what a rack still does after a fault that it does not survive */
+#define READY_NS (3000 * MS) /* for a rack to be ready, without faults */
+#define WORK_NS  (20000 * MS)
+#define CRIPPLED_NS                                                                                \
+    (500 * MS) /* for what a rack still does after a fault that it does not survive */
 #define SETTLE_NS   (60 * MS) /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
@@ -40,6 +41,7 @@ static void begin(const struct run_options *options, struct run_result *result)
     check_begin();
     faults_draw(result);
     world_on_accident(memory_accident);
+    world_tell_where(where_called);
     hosts_start();
 }
 

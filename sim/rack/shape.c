@@ -100,12 +100,13 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes)
     env_draw(&shape->env);
     cover(shape);
     const struct geometry *g = &shape->geometry;
-    int used = snprintf(text, text_bytes,
-                        "%u nodes, the sequencer %s, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
-                        "segments of %u KiB; ",
-                        shape->nodes, seat_places[shape->seat_place], shape->coherence == MEM_SOFTWARE ? "software" : "hardware",
-                        shape->replicas, g->lanes, g->lane_slots, g->goi_segments,
-                        g->goi_segment_entries, g->segment_bytes >> 10);
+    int used = snprintf(
+        text, text_bytes,
+        "%u nodes, the sequencer %s, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
+        "segments of %u KiB; ",
+        shape->nodes, seat_places[shape->seat_place],
+        shape->coherence == MEM_SOFTWARE ? "software" : "hardware", shape->replicas, g->lanes,
+        g->lane_slots, g->goi_segments, g->goi_segment_entries, g->segment_bytes >> 10);
     if (used > 0 && (size_t)used < text_bytes)
         workload_draw(&shape->workload, g->segment_bytes, shape->replicas, text + used,
                       (unsigned)(text_bytes - (size_t)used));
