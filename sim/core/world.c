@@ -128,9 +128,10 @@ void finding(const char *checker, const char *format, ...)
     used += vsnprintf(world.finding.text + used, sizeof world.finding.text - (size_t)used, format,
                       args);
     va_end(args);
-    if (world.where && fiber_current() && used < (int)sizeof world.finding.text)
+    const char *where = world.where && fiber_current() ? world.where() : NULL;
+    if (where && used < (int)sizeof world.finding.text)
         snprintf(world.finding.text + used, sizeof world.finding.text - (size_t)used, " (%s)",
-                 world.where());
+                 where);
     if (trace_wants(TRACE_EVENTS))
         trace_line("FINDING", "%s: %s", checker, world.finding.text);
 }

@@ -93,7 +93,8 @@ struct place place_of(uint64_t offset);
 /* "lane 3 slot 5, pbr_entry_shared.payload"; static storage, good until the fourth next call. */
 const char *place_text(uint64_t offset);
 
-/* Files and lines of the production code that is calling, innermost first; static storage. */
+/* Files and lines of the production code that is calling, innermost first; NULL: none is. Static
+   storage. */
 const char *where_called(void);
 
 /* ---- watches --------------------------------------------------------------------------------- */

@@ -61,7 +61,7 @@ const char *where_called(void)
     }
     if (lines)
         pclose(lines);
-    return told ? text : "place unknown";
+    return told ? text : NULL;
 }
 
 /* ---- plain accesses -------------------------------------------------------------------------- */

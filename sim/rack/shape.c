@@ -102,7 +102,7 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes)
     const struct geometry *g = &shape->geometry;
     int used = snprintf(
         text, text_bytes,
-        "%u nodes, the sequencer %s, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
+        "%u-node rack, sequencer %s, %s-coherent, %u replicas, %u lanes of %u slots, GOI %ux%u, "
         "segments of %u KiB; ",
         shape->nodes, seat_places[shape->seat_place],
         shape->coherence == MEM_SOFTWARE ? "software" : "hardware", shape->replicas, g->lanes,

@@ -115,9 +115,8 @@ static void never_print(FILE *to, const struct totals *totals)
     int never = 0;
     for (int i = 0; i < COVER_COUNT; i++)
         if (totals->counts[i] == 0)
-            fprintf(to, "%s%s (%s)",
-                    never++ ? ", " : "never exercised: ", coverage_name((enum coverage_counter)i),
-                    coverage_text((enum coverage_counter)i));
+            fprintf(to, "%s%s",
+                    never++ ? ", " : "never exercised: ", coverage_name((enum coverage_counter)i));
     if (never)
         fprintf(to, "\n");
 }
@@ -136,7 +135,7 @@ void report_print(FILE *to, const struct report *report)
 
     units_duration_round((double)totals->simulated_ns, simulated);
     units_duration_round((double)totals->elapsed_ns, elapsed);
-    if (totals->seeds && !report->failure.here) {
+    if (totals->seeds && report->last && !report->failure.here) { /* not of single seeds */
         coverage_print(to, totals);
         never_print(to, totals);
         fprintf(to, "\n");
