@@ -85,6 +85,7 @@ static void op_let_go(struct io_op *op)
 
 static void op_finish(struct io_op *op)
 {
+    ASSERT(op->file); /* once */
     op->result = op->sync ? sync_finish(op) : write_finish(op);
     op_let_go(op);
 }
