@@ -89,11 +89,8 @@ static void stream_arm(struct connection *connection, int from, uint64_t time_ns
 static void stream_arm_next(struct connection *connection, int from)
 {
     const struct chunk *first = TAILQ_FIRST(&connection->stream[from].in_flight);
-    if (!first)
-        return;
-    /* The analyzer takes what TAILQ_REMOVE took out for what TAILQ_FIRST gives next. */
-    uint64_t deliver_ns = first->deliver_ns; /* NOLINT(clang-analyzer-unix.Malloc) */
-    stream_arm(connection, from, max_u64(deliver_ns, stream_held_to(connection, from)));
+    if (first)
+        stream_arm(connection, from, max_u64(first->deliver_ns, stream_held_to(connection, from)));
 }
 
 void stream_stall(struct connection *connection, int from, uint64_t until_ns)

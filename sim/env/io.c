@@ -42,9 +42,7 @@ static void write_part(struct io_op *op)
 
 static int64_t write_finish(struct io_op *op)
 {
-    /* The analyzer takes what TAILQ_REMOVE took out for what TAILQ_FIRST gives next. */
-    const struct host *host =
-        op->file->disk->host; /* NOLINT(clang-analyzer-core.NullDereference) */
+    const struct host *host = op->file->disk->host;
     memory_read(op->bytes, op->count, "write");
     if (op->file->disk->failing_writes > 0) {
         op->file->disk->failing_writes--;
