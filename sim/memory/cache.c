@@ -28,7 +28,8 @@ void cpus_begin(void)
 
 /* ---- reaching memory ------------------------------------------------------------------------- */
 
-static void to_memory(const struct host *host, uint64_t offset, const void *data, uint32_t bytes)
+static void to_memory(const struct host *host, uint64_t offset, const void *data, uint32_t bytes,
+                      bool is_part)
 {
     uint32_t line = (uint32_t)(offset / CACHE_LINE);
     unsigned char *at = memory.truth + (uint64_t)line * CACHE_LINE;
@@ -39,7 +40,7 @@ static void to_memory(const struct host *host, uint64_t offset, const void *data
     if (memory.software)
         memory.caches[host->number].observed[line] = memory.version[line];
     memory.recent[memory.recent_count++ % COUNT_OF(memory.recent)] = line;
-    if (memory.formatted && offset < memory.areas.blog && memory.watch.reached)
+    if (memory.formatted && !is_part && offset < memory.areas.blog && memory.watch.reached)
         memory.watch.reached(host, (uint64_t)line * CACHE_LINE, before, at);
 }
 
@@ -50,7 +51,7 @@ void line_to_memory(struct host *host, uint32_t line)
         return;
     cache->flags[line] &= (uint8_t)~LINE_DIRTY;
     to_memory(host, (uint64_t)line * CACHE_LINE, cache->lines + (uint64_t)line * CACHE_LINE,
-              CACHE_LINE);
+              CACHE_LINE, false);
 }
 
 void line_fetch(struct host *host, uint32_t line)
@@ -93,9 +94,30 @@ void pending_add(struct host *host, uint64_t offset, const void *data, uint32_t 
     item->offset = (uint32_t)offset;
     item->bytes = bytes;
     item->group = cpu->group;
+    item->is_part = false;
     if (!memory.software)
         memcpy(item->data, data, bytes);
     cpu->host = host;
+}
+
+static void pending_add_part(struct host *host, uint64_t offset, const void *data, int from, int to)
+{
+    if (from >= to)
+        return;
+    pending_add(host, offset + (uint64_t)from * 8, (const unsigned char *)data + from * 8,
+                (uint32_t)(to - from) * 8);
+    struct cpu *cpu = cpu_current();
+    cpu->items[cpu->count - 1].is_part = true;
+}
+
+/* Words 1 to 7 in two parts, in any order, then the first word: all that mem.h promises. */
+void pending_add_line(struct host *host, uint64_t offset, const void *data)
+{
+    int split = (int)choose_between(CHOICE_MEMORY, 1, 8);
+    bool upper_first = choose_one_in(CHOICE_MEMORY, 2);
+    pending_add_part(host, offset, data, upper_first ? split : 1, upper_first ? 8 : split);
+    pending_add_part(host, offset, data, upper_first ? 1 : split, upper_first ? split : 8);
+    pending_add(host, offset, data, 8);
 }
 
 static void take_effect(struct cpu *cpu, uint32_t at)
@@ -109,7 +131,7 @@ static void take_effect(struct cpu *cpu, uint32_t at)
     if (memory.software)
         line_to_memory(host, item.offset / CACHE_LINE);
     else
-        to_memory(host, item.offset, item.data, item.bytes);
+        to_memory(host, item.offset, item.data, item.bytes, item.is_part);
 }
 
 /* One that may be next: any of the lowest group, or the oldest store. */

@@ -33,6 +33,7 @@ struct pending {
     uint32_t offset;                /* of the line, or of the word */
     uint32_t bytes;                 /* hardware: 8 or 64 */
     uint32_t group;                 /* software: those of a lower group come first */
+    bool is_part;                   /* hardware: of a line whose first word is still to come */
     unsigned char data[CACHE_LINE]; /* hardware */
 };
 
@@ -74,6 +75,8 @@ const unsigned char *line_as_host_has(const struct host *host, uint32_t line);
 void line_dirtied(struct host *host, uint32_t line);
 /* Software: asks for a write-back. Hardware: puts a store into the buffer. */
 void pending_add(struct host *host, uint64_t offset, const void *data, uint32_t bytes);
+/* Hardware: a whole line, which is not one piece. */
+void pending_add_line(struct host *host, uint64_t offset, const void *data);
 /* Some of what is pending here takes effect, by chance. */
 void pending_chance(struct cpu *cpu);
 void pending_all(struct cpu *cpu);

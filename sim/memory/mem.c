@@ -72,6 +72,8 @@ static void publish(const void *at, const void *data, uint32_t bytes)
         line_dirtied(host, line);
         if (!is_forgotten(offset))
             pending_add(host, offset, data, bytes);
+    } else if (bytes == CACHE_LINE) {
+        pending_add_line(host, offset, data);
     } else {
         pending_add(host, offset, data, bytes);
     }
@@ -288,8 +290,11 @@ void mem_observe_range(struct mem *mem, const void *from, size_t bytes)
     TRACE_MEMORY("observe", offset, bytes, "%zu bytes of %s", bytes, place_text(offset));
     if (!memory.software || planted(BUG_PAYLOAD_NOT_INVALIDATED))
         return;
-    for (uint64_t line = offset / CACHE_LINE; line * CACHE_LINE < offset + bytes; line++)
+    for (uint64_t line = offset / CACHE_LINE; line * CACHE_LINE < offset + bytes; line++) {
         line_fetch(host, (uint32_t)line);
+        if (line % 8 == 0)
+            fiber_preempt_point();
+    }
 }
 
 uint64_t mem_own_u64_slow(struct mem *mem, const struct pub_u64 *word)

@@ -187,6 +187,40 @@ static void publishes_have_an_order_on_coherent_memory_alone(void **state)
     assert_true(t.order_broken > 0);
 }
 
+/* ---- a line --------------------------------------------------------------------------------- */
+
+static void line_writer(void *arg)
+{
+    for (uint64_t value = 1; value <= 5; value++) {
+        uint64_t words[8] = {value, value, value, value, value, value, value, value};
+        mem_publish_line(&t.mem[0], at(0, memory_areas()->goi), words);
+        fiber_sleep(choose_below(CHOICE_SCHEDULE, 3 * US));
+    }
+}
+
+static void line_reader(void *arg)
+{
+    uint64_t words[8];
+    for (int i = 0; i < 40; i++) {
+        mem_observe_line(&t.mem[1], words, at(1, memory_areas()->goi));
+        for (int w = 1; w < 8; w++) {
+            t.order_broken += words[w] < words[0];
+            t.seen_half += words[w] != words[0];
+        }
+        fiber_sleep(choose_below(CHOICE_SCHEDULE, US));
+    }
+}
+
+/* One piece where a write-back carries it; else the first word comes last, and no more is sure. */
+static void a_line_is_as_whole_as_promised(void **state)
+{
+    run_both(line_writer, line_reader, MEM_SOFTWARE);
+    assert_int_equal(t.seen_half, 0);
+    run_both(line_writer, line_reader, MEM_HARDWARE);
+    assert_int_equal(t.order_broken, 0);
+    assert_true(t.seen_half > 0);
+}
+
 /* ---- stale, evicted, lost -------------------------------------------------------------------- */
 
 static void writer_without_write_back(void *arg)
@@ -289,6 +323,7 @@ int main(void)
         cmocka_unit_test(what_a_record_refers_to_is_there),
         cmocka_unit_test(a_drain_keeps_later_loads_behind),
         cmocka_unit_test(publishes_have_an_order_on_coherent_memory_alone),
+        cmocka_unit_test(a_line_is_as_whole_as_promised),
         cmocka_unit_test(what_is_not_written_back_may_be_evicted_or_lost),
         cmocka_unit_test(broken_rules_are_found),
     };

@@ -13,6 +13,7 @@
 #define WORK_NS  (20000 * MS)
 #define CRIPPLED_NS                                                                                \
     (500 * MS) /* for what a rack still does after a fault that it does not survive */
+#define DURABLE_NS  (1000 * MS)
 #define SETTLE_NS   (60 * MS) /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
@@ -28,6 +29,11 @@ static bool work_is_over(void)
     if (world_events() > EVENTS_MOST)
         finding("progress", "more than %llu events, and no end", EVENTS_MOST);
     return (faults_over(0) && clients_done()) || (!rack.armed && faults_over(CRIPPLED_NS));
+}
+
+static bool is_durable(void)
+{
+    return log_durable() >= log_end();
 }
 
 static void begin(const struct run_options *options, struct run_result *result)
@@ -70,6 +76,8 @@ static bool work(uint64_t keep_faults)
     if (cut_short)
         return false;
     clients_stop();
+    if (rack.armed) /* a slow sync may still be under way */
+        world_run(is_durable, world_now_ns() + DURABLE_NS);
     world_run(NULL, world_now_ns() + SETTLE_NS);
     hosts_check();
     return true;
