@@ -12,6 +12,7 @@
 #include "sim/check/check.h"
 #include "sim/core/internal.h"
 #include "sim/memory/memory.h"
+#include "store/store.h"
 
 WRAPS(uint32_t, crc32c, const void *bytes, size_t count)
 {
@@ -32,6 +33,24 @@ WRAPS(int, batch_check, const void *bytes, size_t available, const struct batch_
     if (planted(BUG_TORN_FRAME_ACCEPTED) && !fiber_current()) /* a scan after the power was lost */
         return EMB_OK;
     return REAL(batch_check)(bytes, available, identity, err);
+}
+
+WRAPS(int, store_append, struct store *store, uint64_t position,
+      const struct goi_entry_shared *entry, const void *payload, size_t payload_bytes)
+{
+    int rc = REAL(store_append)(store, position, entry, payload, payload_bytes);
+    if (rc == EMB_OK)
+        reuse_copied(world_current_host(), position + 1);
+    return rc;
+}
+
+/* Told by replicas: at their beginning, as they go on, and NO_POSITION at their end. */
+WRAPS(void, follower_set_needed, struct follower *f, uint64_t position)
+{
+    if (position == NO_POSITION || position == 0)
+        reuse_copied(world_current_host(), position);
+    REAL(follower_set_needed)
+    (f, planted(BUG_NEEDED_AHEAD) && position != NO_POSITION ? position + 64 : position);
 }
 
 WRAPS(bool, pending_take, struct pending_queue *queue, uint64_t durable,

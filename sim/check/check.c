@@ -90,8 +90,7 @@ void check_power_lost(void)
     TELL(end);
 }
 
-/* ---- from the history and the log
- * ----------------------------------------------------------------- */
+/* ---- from the history and the log ------------------------------------------------------------ */
 
 void tell_committed(const struct committed *committed)
 {

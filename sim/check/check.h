@@ -151,6 +151,8 @@ void check_power_lost(void);
 /* follower_payload_stands said yes to this host: it may read that payload from memory for as long
    as its `reading` covers the position. Told by a wrap at link time. */
 void reuse_validated(const struct host *host, uint64_t position);
+/* A host's replica has copied all below; NO_POSITION: it has none, or it has ended. */
+void reuse_copied(const struct host *host, uint64_t next_position);
 /* A host acts on a position, right now: it gives an answer that lies there (durable: one that waits
    for D), or opens it for a subscriber of a level. Told by wraps at link time. */
 void acks_given(const struct host *host, uint64_t position, bool durable);

@@ -19,8 +19,7 @@ static void is_found_by(const char *checker)
                  found_by[0] ? found_by : "nothing was found", found_text);
 }
 
-/* ---- what is right
- * --------------------------------------------------------------------------------- */
+/* ---- what is right --------------------------------------------------------------------------- */
 
 static void test_right(void **state)
 {
@@ -84,8 +83,7 @@ static void test_right_old_end(void **state)
     nothing_found();
 }
 
-/* ---- what must be found
- * ----------------------------------------------------------------------------- */
+/* ---- what must be found ---------------------------------------------------------------------- */
 
 static void bad_position(void)
 {

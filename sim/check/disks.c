@@ -42,8 +42,7 @@ void disks_begin(void)
     disks.used = disks.durable = disks.kept = 0;
 }
 
-/* ---- frames
- * -------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static bool name_is_of_store(const char *name, uint64_t *first_position)
 {
@@ -176,8 +175,7 @@ void disks_synced(struct host *host, const char *name, const unsigned char *dura
     disks_advance();
 }
 
-/* ---- D
- * ------------------------------------------------------------------------------------------- */
+/* ---- D --------------------------------------------------------------------------------------- */
 
 static bool host_has(uint64_t position, uint32_t host, bool payload)
 {

@@ -2,7 +2,7 @@
  * "A slot, entry or segment is never overwritten while anyone may still need it." (3-protocol)
  *
  * Judged when a host stores, not when it reaches memory, and by what the owner could at best have
- * known: disks as they are, nodes' words as they were last meant.
+ * known: disks as they are, nodes' words as they were last meant, and what replicas have copied.
  *   lane slot i    the slot i - lane_slots has its entry below the log's end.
  *   GOI position p p - ring is kept (disks.c, members not counted), below `needed` of every live,
  *                  admitted node, and covered by a checkpoint of this workspace that is in memory.
@@ -34,6 +34,7 @@ static struct map claim_of_slot; /* lane << 56 | slot */
 static uint32_t *line_claims;    /* by line of the region */
 static uint64_t line_capacity;
 static struct pins pins[HOSTS_MAX];
+static uint64_t copied[HOSTS_MAX]; /* the first position a replica has not copied; or NO_POSITION */
 static uint64_t checkpoint_covers;
 
 static void begin(void)
@@ -43,13 +44,14 @@ static void begin(void)
     memset(line_claims, 0, line_capacity * sizeof *line_claims);
     claim_count = 1;
     map_clear(&claim_of_slot);
-    for (uint32_t i = 0; i < HOSTS_MAX; i++)
+    for (uint32_t i = 0; i < HOSTS_MAX; i++) {
         pins[i].count = 0;
+        copied[i] = NO_POSITION;
+    }
     checkpoint_covers = 0;
 }
 
-/* ---- who needs what
- * ------------------------------------------------------------------------------ */
+/* ---- who needs what -------------------------------------------------------------------------- */
 
 static uint64_t node_word(const struct host *host, size_t field)
 {
@@ -70,7 +72,8 @@ static const struct host *who_needs(uint64_t position)
     for (uint32_t i = 0; i < world_host_count(); i++) {
         const struct host *host = world_host(i);
         if (is_live_node(host) &&
-            node_word(host, offsetof(struct node_read_shared, needed)) <= position)
+            (copied[i] <= position ||
+             node_word(host, offsetof(struct node_read_shared, needed)) <= position))
             return host;
     }
     return NULL;
@@ -94,6 +97,11 @@ static const struct host *who_reads(uint64_t position)
             return host;
     }
     return NULL;
+}
+
+void reuse_copied(const struct host *host, uint64_t next_position)
+{
+    copied[host->number] = next_position;
 }
 
 void reuse_validated(const struct host *host, uint64_t position)
@@ -133,8 +141,7 @@ static bool judge_needed(const struct host *host, uint64_t position, const char 
     return false;
 }
 
-/* ---- claims
- * --------------------------------------------------------------------------------------- */
+/* ---- claims ---------------------------------------------------------------------------------- */
 
 static uint64_t slot_key(uint32_t lane, uint64_t slot)
 {
@@ -202,8 +209,7 @@ static void blog_stored(const struct host *host, uint64_t offset, uint64_t bytes
     }
 }
 
-/* ---- lines
- * ---------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void slot_stored(const struct host *host, const unsigned char line[64])
 {

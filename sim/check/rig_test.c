@@ -10,8 +10,7 @@
 
 #define REGION_BYTES (4u << 20)
 
-/* ---- stand-ins
- * ----------------------------------------------------------------------------------- */
+/* ---- stand-ins ------------------------------------------------------------------------------- */
 
 unsigned char *region;
 static struct geometry geometry;
@@ -156,8 +155,7 @@ const char *clients_stuck(void)
     return stuck;
 }
 
-/* ---- a rack by hand
- * ------------------------------------------------------------------------------- */
+/* ---- a rack by hand -------------------------------------------------------------------------- */
 
 uint64_t committed_seq, next_slot, next_offset, next_sequence, blog_at;
 

@@ -98,8 +98,7 @@ static const struct piece *piece_of(const struct session_seen *seen, uint64_t se
     return &seen->pieces[low];
 }
 
-/* ---- what others ask
- * ----------------------------------------------------------------------------- */
+/* ---- what others ask ------------------------------------------------------------------------- */
 
 enum range_is sessions_range(uint64_t session, uint64_t first, uint64_t end)
 {
@@ -134,8 +133,7 @@ uint32_t sessions_data_after(uint64_t session, uint64_t first)
     return count;
 }
 
-/* ---- entries
- * ------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 /* The open session of a DATA or SKIP entry; NULL, and a finding, when it is not. */
 static struct session_seen *session_open_for(const struct committed *committed)

@@ -65,8 +65,8 @@ static const char *const sentences[FAULT_KINDS] = {
 
 static uint64_t draw_duration_ns(enum fault_kind kind)
 {
-    uint64_t most = kind == FAULT_PAUSE_LONG ? 400 * MS : 40 * MS;
-    return choose_skewed(CHOICE_FAULTS, kind == FAULT_PAUSE_LONG ? 40 * MS : MS / 10, most);
+    bool is_long = kind == FAULT_PAUSE_LONG || kind == FAULT_SLOW_DISK;
+    return choose_skewed(CHOICE_FAULTS, is_long ? 40 * MS : MS / 10, is_long ? 400 * MS : 40 * MS);
 }
 
 static void draw_one(struct fault *fault, bool survived)

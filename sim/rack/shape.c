@@ -90,13 +90,13 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes)
                             .coherence = draw(0, 9) < 6 ? MEM_SOFTWARE : MEM_HARDWARE,
                             .seat_place = places[draw(0, sizeof places - 1)],
                             .store_file_bytes = draw_power(16, 20),
-                            .store_staging_bytes = draw_power(18, 20),
                             .sync_bytes = draw_power(14, 20),
                             .backpressure_ms = (uint32_t)draw(10, 200),
                             .deliver_stall_ms = (uint32_t)draw(2, 60)};
     shape->hosts = shape->nodes + (shape->seat_place == SEAT_ALONE);
     replicas_draw(shape);
     geometry_draw(shape);
+    shape->store_staging_bytes = shape->geometry.segment_bytes * draw_power(2, 5);
     env_draw(&shape->env);
     cover(shape);
     const struct geometry *g = &shape->geometry;
