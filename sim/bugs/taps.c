@@ -35,6 +35,15 @@ WRAPS(int, batch_check, const void *bytes, size_t available, const struct batch_
     return REAL(batch_check)(bytes, available, identity, err);
 }
 
+/* For the trace: what the bytes that pass between hosts are. */
+WRAPS(void, frame_header_write, void *to_64_bytes, const struct frame_header *header)
+{
+    TRACE("frame", header->type, header->correlation, "%s, correlation %llu, %u bytes",
+          frame_type_name(header->type), (unsigned long long)header->correlation,
+          header->body_bytes);
+    REAL(frame_header_write)(to_64_bytes, header);
+}
+
 WRAPS(int, store_append, struct store *store, uint64_t position,
       const struct goi_entry_shared *entry, const void *payload, size_t payload_bytes)
 {

@@ -219,27 +219,57 @@ const char *act_text(const struct act *act)
                  act->number, act->publisher, act->topic, act->message_count, act->acks);
     else
         snprintf(text, TEXT_BYTES,
-                 "batch %u of publisher %u (topic %u, session %llx, sequence %llu, %u messages, "
+                 "batch %u of publisher %u (topic %u, session 0x%llx, sequence %llu, %u messages, "
                  "acks %u)",
                  act->number, act->publisher, act->topic, (ull)act->session,
                  (ull)act->client_sequence, act->message_count, act->acks);
     return text;
 }
 
-const char *entry_text(const struct committed *committed)
+/* "DATA", "REJECTED LOST", "META NODE_ADMIT". */
+static void kind_text(const struct committed *committed, char *text, size_t bytes)
 {
     static const char *const kinds[] = {
         [ENTRY_DATA] = "DATA",         [ENTRY_META] = "META",   [ENTRY_NOP] = "NOP",
         [ENTRY_REJECTED] = "REJECTED", [ENTRY_RETRY] = "RETRY", [ENTRY_SKIP] = "SKIP"};
+    static const char *const types[META_TYPE_END] = {[META_LIFE] = "LIFE",
+                                                     [META_EPOCH] = "EPOCH",
+                                                     [META_NODE_ADMIT] = "NODE_ADMIT",
+                                                     [META_CHAIN] = "CHAIN",
+                                                     [META_PRODUCER_BLOCK] = "PRODUCER_BLOCK",
+                                                     [META_TOPIC_CREATE] = "TOPIC_CREATE",
+                                                     [META_TOPIC_DELETE] = "TOPIC_DELETE",
+                                                     [META_SESSION_OPEN] = "SESSION_OPEN",
+                                                     [META_SESSION_END] = "SESSION_END"};
     const struct goi_entry_shared *entry = &committed->entry;
+    uint8_t type = committed->record.type;
+    const char *more = "";
+    if (entry->kind == ENTRY_META)
+        more = type > 0 && type < META_TYPE_END ? types[type] : "of an unknown type";
+    else if (entry->kind == ENTRY_REJECTED)
+        more = error_name(error_from_wire(entry->reason));
     bool known = entry->kind >= ENTRY_DATA && entry->kind <= ENTRY_SKIP;
+    snprintf(text, bytes, "%s%s%s", known ? kinds[entry->kind] : "an unknown kind",
+             *more ? " " : "", more);
+}
+
+const char *entry_text(const struct committed *committed)
+{
+    const struct goi_entry_shared *entry = &committed->entry;
+    char kind[64], session[64] = "", from[48] = "";
     char *text = next_text();
-    snprintf(text, TEXT_BYTES,
-             "position %llu: %s %d topic %u offset %lld session %llx sequence %lld+%u lane %u slot "
-             "%llu",
-             (ull)committed->position, known ? kinds[entry->kind] : "kind?",
-             entry->kind == ENTRY_META ? committed->record.type : entry->reason, entry->topic,
-             (long long)entry->base_offset, (ull)entry->session, (long long)entry->client_sequence,
-             entry->message_count, entry->lane, (ull)committed->slot);
+    kind_text(committed, kind, sizeof kind);
+    if (entry->session != NO_SESSION)
+        snprintf(session, sizeof session, ", session 0x%llx, sequence %llu+%u", (ull)entry->session,
+                 (ull)entry->client_sequence, entry->message_count);
+    if (entry->lane != LANE_SEQUENCER)
+        snprintf(from, sizeof from, ", lane %u slot %llu", entry->lane, (ull)committed->slot);
+    int used = snprintf(text, TEXT_BYTES, "position %llu: %s", (ull)committed->position, kind);
+    if (entry->topic)
+        used += snprintf(text + used, TEXT_BYTES - (size_t)used, ", topic %u", entry->topic);
+    if (entry->topic && entry->base_offset != NO_OFFSET)
+        used += snprintf(text + used, TEXT_BYTES - (size_t)used, ", offset %llu",
+                         (ull)entry->base_offset);
+    snprintf(text + used, TEXT_BYTES - (size_t)used, "%s%s", session, from);
     return text;
 }

@@ -43,7 +43,7 @@ void trace_line(const char *kind, const char *format, ...)
     va_list args;
     const struct fiber *fiber = fiber_current();
     const struct host *host = world_current_host();
-    printf("%12.3f us  %-7s %-12s %-9s ", (double)world_now_ns() / 1000.0, host ? host->name : "-",
+    printf("%12.3f us  %-8s %-12s %-13s ", (double)world_now_ns() / 1000.0, host ? host->name : "-",
            fiber ? fiber_name(fiber) : "world", kind);
     va_start(args, format);
     vprintf(format, args);
