@@ -41,7 +41,8 @@ struct act {
     uint64_t max_timestamp_ms;
     unsigned char *bytes; /* the whole RecordBatch, as published */
     uint32_t byte_count;
-    uint64_t invoked_ns, answered_ns;
+    uint64_t invoked_ns;
+    uint64_t answered_ns;    /* the first answer that is an outcome; 0: none yet */
     uint64_t after_position; /* highest position acknowledged to anybody when it was invoked; all
                                 ones: none (P1) */
     uint64_t base_offset;    /* as acknowledged; all ones: not told */

@@ -130,10 +130,16 @@ static void take_ok(struct known_act *known, uint64_t base_offset, bool duplicat
     known->plain_oks += !duplicate;
 }
 
+/* Else it is to be sent again. */
+static bool is_outcome(int status)
+{
+    return status != EMB_ERR_RETRY && status != EMB_ERR_BACKPRESSURE;
+}
+
 static void take_refusal(struct known_act *known, int status)
 {
-    if (status == EMB_ERR_RETRY || status == EMB_ERR_BACKPRESSURE)
-        return; /* to be sent again: no outcome */
+    if (!is_outcome(status))
+        return;
     if (known->act.state != ACT_ACKED)
         known->act.state = ACT_REFUSED;
     known->refused_sequence |= status == EMB_ERR_SEQUENCE;
@@ -149,7 +155,8 @@ void history_answer(struct act *act, uint32_t node, int status, uint64_t base_of
         (struct answer){.status = status, .base_offset = base_offset, .duplicate = duplicate};
     act->status = status;
     act->answered_by = node;
-    act->answered_ns = world_now_ns();
+    if (is_outcome(status) && act->answered_ns == 0)
+        act->answered_ns = world_now_ns();
     if (status == EMB_OK)
         take_ok(known, base_offset, duplicate);
     else
