@@ -9,12 +9,11 @@
 #include "sim/memory/memory.h"
 #include "sim/rack/internal.h"
 
-#define READY_NS (3000 * MS) /* for a rack to be ready, without faults */
-#define WORK_NS  (20000 * MS)
-#define CRIPPLED_NS                                                                                \
-    (500 * MS) /* for what a rack still does after a fault that it does not survive */
-#define DURABLE_NS  (1000 * MS)
-#define SETTLE_NS   (60 * MS) /* for readers to see the last, and pins to go */
+#define READY_NS    (3000 * MS) /* for a rack to be ready, without faults */
+#define WORK_NS     (20000 * MS)
+#define CRIPPLED_NS (500 * MS)  /* after a fault that the rack does not survive */
+#define DURABLE_NS  (1000 * MS) /* for what was acknowledged at level 1 */
+#define SETTLE_NS   (60 * MS)   /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
 
@@ -36,6 +35,17 @@ static bool is_durable(void)
     return log_durable() >= log_end();
 }
 
+/* In some seeds power is lost everywhere in the middle of the work. */
+static void draw_end(struct run_result *result)
+{
+    size_t used = strlen(result->shape);
+    if (!choose_percent(CHOICE_FAULTS, 15))
+        return;
+    rack.ends_after_ns = choose_skewed(CHOICE_FAULTS, 2 * MS, 200 * MS);
+    snprintf(result->shape + used, sizeof result->shape - used,
+             "; power is lost everywhere after %.2f ms", (double)rack.ends_after_ns / 1e6);
+}
+
 static void begin(const struct run_options *options, struct run_result *result)
 {
     planted_select(options->bug ? planted_find(options->bug) : BUG_NONE);
@@ -46,24 +56,17 @@ static void begin(const struct run_options *options, struct run_result *result)
     hosts_create();
     check_begin();
     faults_draw(result);
+    draw_end(result);
     world_on_accident(memory_accident);
     world_tell_where(where_called);
     hosts_start();
-}
-
-/* In some seeds power is lost everywhere in the middle of the work. */
-static uint64_t draw_end_ns(bool *cut_short)
-{
-    *cut_short = choose_percent(CHOICE_FAULTS, 15);
-    return *cut_short ? choose_skewed(CHOICE_FAULTS, 2 * MS, 200 * MS) : WORK_NS;
 }
 
 /* False: power is lost, or something was found, before all came to rest. */
 static bool work(uint64_t keep_faults)
 {
     struct rack_addresses addresses;
-    bool cut_short;
-    uint64_t end_ns = draw_end_ns(&cut_short);
+    uint64_t end_ns = rack.ends_after_ns ? rack.ends_after_ns : WORK_NS;
     if (!world_run(hosts_ready, world_now_ns() + READY_NS)) {
         finding("progress", "the rack is not ready after %llu ms", READY_NS / MS);
         return false;
@@ -73,7 +76,7 @@ static bool work(uint64_t keep_faults)
     faults_start(keep_faults);
     world_run(work_is_over, world_now_ns() + end_ns);
     hosts_check();
-    if (cut_short)
+    if (rack.ends_after_ns)
         return false;
     clients_stop();
     if (rack.armed) /* a slow sync may still be under way */
