@@ -52,6 +52,7 @@ struct rack {
     struct shape shape;
     struct rack_host hosts[RACK_HOSTS_MAX];
     struct rack_host *seat; /* where it is */
+    uint64_t ends_after_ns; /* of work, power is lost everywhere; 0: all comes to rest */
     bool armed;             /* no fault was done that the rack is not meant to survive yet */
 };
 

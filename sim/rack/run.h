@@ -33,7 +33,7 @@ struct run_result {
     uint64_t batches; /* published */
     uint32_t fault_count;
     char faults[RUN_FAULTS_MAX][RUN_FAULT_BYTES]; /* the plan, a sentence each */
-    char shape[240];                              /* the rack and the workload in a sentence */
+    char shape[320];                              /* the rack and the workload in a sentence */
     struct coverage coverage;
 };
 
