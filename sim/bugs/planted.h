@@ -20,10 +20,14 @@ enum bug {
     BUG_PAYLOAD_NOT_INVALIDATED,
     BUG_DRAIN_IS_STORE_FENCE,
     BUG_COMMITTED_BEFORE_DRAIN,
+    BUG_PAYLOAD_NOT_DRAINED,
+    BUG_PIN_NOT_DRAINED,
+    BUG_RETIREMENT_NOT_DRAINED,
     BUG_PLAIN_READ,
     BUG_TWO_WRITERS,
     BUG_EPOCH_NOT_CHECKED,
     BUG_EPOCH_CHECKED_IN_GROUP,
+    BUG_RECOVERED_BEFORE_FENCED,
     BUG_ACK_BEFORE_SYNC,
     BUG_PROGRESS_BEFORE_SYNC,
     BUG_PROGRESS_AHEAD_OF_PREDECESSOR,
@@ -60,5 +64,7 @@ bool planted_is_predecessor(uint32_t lane, uint32_t node);
 /* Told by taps.c: what the outcome just taken was; the next payload is for a subscriber. */
 void planted_note_outcome(bool is_duplicate);
 void planted_note_delivery(void);
+/* Whether this fiber is where a planted bug leaves out a drain. */
+bool planted_forgets_drain(void);
 
 #endif

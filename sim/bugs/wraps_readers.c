@@ -9,6 +9,8 @@
 #include "store/store.h"
 
 static bool epoch_was[HOSTS_MAX]; /* what an early check said, by host */
+/* By fiber: its serial while it is there; a fiber that dies there leaves it behind. */
+static uint64_t within_reading[FIBERS_MAX], within_reclaim[FIBERS_MAX];
 static bool outcome_is_duplicate;
 static bool delivers; /* the next payload is for a subscriber */
 
@@ -79,7 +81,31 @@ WRAPS(int, slot_ring_init, struct slot_ring *ring, uint32_t capacity)
 WRAPS(int, blog_reclaim, struct blog *blog, const struct blog_horizon *horizon)
 {
     struct blog_horizon nobody = {.kept = UINT64_MAX, .live_nodes = 0};
-    return REAL(blog_reclaim)(blog, planted(BUG_BLOG_SEGMENT_REUSED_EARLY) ? &nobody : horizon);
+    uint64_t *within = &within_reclaim[fiber_number(fiber_current())];
+    *within = fiber_serial(fiber_current());
+    int freed =
+        REAL(blog_reclaim)(blog, planted(BUG_BLOG_SEGMENT_REUSED_EARLY) ? &nobody : horizon);
+    *within = 0;
+    return freed;
+}
+
+WRAPS(void, follower_reading, struct follower *f, uint64_t position)
+{
+    uint64_t *within = &within_reading[fiber_number(fiber_current())];
+    *within = fiber_serial(fiber_current());
+    REAL(follower_reading)(f, position);
+    *within = 0;
+}
+
+bool planted_forgets_drain(void)
+{
+    const struct fiber *fiber = fiber_current();
+    if (!fiber)
+        return false;
+    uint32_t number = fiber_number(fiber);
+    uint64_t serial = fiber_serial(fiber);
+    return (planted(BUG_PIN_NOT_DRAINED) && within_reading[number] == serial) ||
+           (planted(BUG_RETIREMENT_NOT_DRAINED) && within_reclaim[number] == serial);
 }
 
 WRAPS(bool, frame_is_whole, const void *bytes, struct frame_place place)

@@ -6,6 +6,7 @@
  *   lane slot i    the slot i - lane_slots has its entry below the log's end.
  *   GOI position p p - ring is kept (disks.c, members not counted), below `needed` of every live,
  *                  admitted node, and covered by a checkpoint of this workspace that is in memory.
+ *   needed         is never ahead of what the node's own replica has copied.
  *   BLog           each batch of which a line is overwritten has its entry; DATA and META, which
  *                  others read, is kept, below `needed` of every such node, and not read by a host
  *                  that was told it stands (follower_payload_stands) and still pins it by
@@ -60,10 +61,11 @@ static uint64_t node_word(const struct host *host, size_t field)
     return memory_intended_u64(host, line + field);
 }
 
+/* One that was started again is not what was admitted: it has read nothing of the log. */
 static bool is_live_node(const struct host *host)
 {
-    return host->in_rack && host->alive && host->number < NODE_MAX && log_meta() &&
-           log_meta()->nodes[host->number].live;
+    return host->in_rack && host->alive && !host->was_killed && host->number < NODE_MAX &&
+           log_meta() && log_meta()->nodes[host->number].live;
 }
 
 /* A live node that still needs the position, or NULL. */
@@ -251,6 +253,19 @@ static void goi_stored(const struct host *host, const unsigned char line[64])
                 host->name, (ull)position, entry_text(log_at(old)), (ull)checkpoint_covers);
 }
 
+/* What it says it does not need any more, its replica must have copied. */
+static void pins_stored(const struct host *host, const unsigned char line[64])
+{
+    uint64_t needed;
+    memcpy(&needed, line + offsetof(struct node_read_shared, needed), sizeof needed);
+    if (needed > copied[host->number])
+        finding("reuse",
+                "%s says it needs nothing below position %llu, but its replica has copied "
+                "up to %llu only",
+                host->name, (ull)needed, (ull)copied[host->number]);
+    forget_pins(host);
+}
+
 static void line_stored(const struct host *host, uint64_t offset, const unsigned char line[64])
 {
     switch (line_place()->area) {
@@ -262,7 +277,7 @@ static void line_stored(const struct host *host, uint64_t offset, const unsigned
         break;
     case PLACE_NODE_READ:
         if (line_place()->major == host->number)
-            forget_pins(host);
+            pins_stored(host, line);
         break;
     default:
         break;

@@ -218,7 +218,7 @@ static void seek_somewhere(struct reader *r)
 {
     uint64_t back = draw_skewed(1, r->reading->next);
 
-    if (draw_one_in(5))
+    if (r->at_edge || draw_one_in(5))
         reading_seek(r, START_EARLIEST, 0);
     else if (draw_one_in(8))
         reading_seek(r, START_TIMESTAMP, env_wall_ms(r->client.env) - draw_below(50));

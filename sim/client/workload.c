@@ -23,7 +23,7 @@ static void topic_draw(struct topic_plan *topic, uint32_t number, uint32_t repli
     *topic = (struct topic_plan){.state = TOPIC_PLANNED};
     snprintf(topic->name, sizeof topic->name, "t%u", (unsigned)(number % 10));
     s->order = draw_order(number == 0);
-    s->replicas = (uint8_t)(draw_percent(75) ? replicas : draw_between(0, replicas));
+    s->replicas = (uint8_t)(draw_percent(65) ? replicas : draw_between(0, replicas));
     s->min_insync = s->replicas > 0 && draw_one_in(5);
     s->durability = draw_one_in(5) ? TOPIC_DURABILITY_PERIODIC : TOPIC_DURABILITY_SYNC;
     s->gap = topic_has_sessions(s) && draw_percent(50) ? TOPIC_GAP_SKIP : TOPIC_GAP_FENCE;
@@ -42,7 +42,7 @@ static uint8_t draw_acks(const struct topic_settings *settings)
 
 static void publisher_draw(struct publisher *p, uint32_t number, uint32_t batches)
 {
-    static const uint64_t paces_ns[] = {50 * US, 500 * US, 1000 * US, 2000 * US, 3000 * US};
+    static const uint64_t paces_ns[] = {5 * US, 50 * US, 500 * US, 1000 * US, 2000 * US, 3000 * US};
 
     *p = (struct publisher){.number = number, .batches = batches};
     p->topic = &clients.topics[draw_below(clients.topic_count)];
@@ -67,7 +67,11 @@ static void reader_draw(struct reader *r, uint32_t number)
     r->max_buffered_bytes = draw_one_in(3) ? (uint32_t)draw_between(256, 8192) : 1u << 20;
     r->delay_ns = draw_one_in(3) ? draw_between(20 * MS, 300 * MS) : 0;
     r->pause_ns = draw_one_in(3) ? draw_between(1 * MS, 100 * MS) : 0;
-    r->seek_every = draw_one_in(2) ? (uint32_t)draw_between(20, 100) : 0;
+    r->at_edge = draw_one_in(4);
+    if (r->at_edge)
+        r->seek_every = (uint32_t)draw_between(2, 8);
+    else
+        r->seek_every = draw_one_in(2) ? (uint32_t)draw_between(20, 100) : 0;
     r->leave_every = draw_one_in(2) ? (uint32_t)draw_between(20, 100) : 0;
 }
 

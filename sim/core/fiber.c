@@ -37,6 +37,7 @@ struct fiber {
     jmp_buf jump; /* where it goes on, once it has begun */
     bool begun;
     unsigned char *stack; /* kept from seed to seed */
+    uint64_t serial;      /* no other fiber ever has it */
     uint64_t sleep;       /* number of its newest sleep */
     bool wake_is_due;     /* it was woken while it did not sleep */
     bool woken;
@@ -191,7 +192,7 @@ struct fiber *fiber_start(const char *name, struct host *host, void (*main)(void
     fiber->context.uc_stack.ss_size = STACK_BYTES;
     fiber->context.uc_link = NULL;
     makecontext(&fiber->context, fiber_entry, 0);
-    fiber->sleep = ++at.sleeps;
+    fiber->serial = fiber->sleep = ++at.sleeps;
     world_at(world_now_ns(), on_due, fiber, fiber->sleep);
     return fiber;
 }
@@ -204,6 +205,11 @@ struct fiber *fiber_current(void)
 uint32_t fiber_number(const struct fiber *fiber)
 {
     return (uint32_t)(fiber - at.fibers);
+}
+
+uint64_t fiber_serial(const struct fiber *fiber)
+{
+    return fiber->serial;
 }
 
 const char *fiber_name(const struct fiber *fiber)

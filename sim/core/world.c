@@ -102,6 +102,7 @@ void world_pause(struct host *host, uint64_t until_ns)
 void world_kill(struct host *host)
 {
     host->alive = false;
+    host->was_killed = true;
     host->paused_to_ns = 0;
     fibers_end(host);
 }

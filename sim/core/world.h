@@ -31,6 +31,7 @@ struct host {
     uint32_t number;
     char name[16]; /* "host0", "client2" */
     bool in_rack;
+    bool was_killed;         /* an earlier life of its processes has ended */
     bool alive;              /* its processes run, or are paused */
     bool powered;            /* false: its caches are gone too */
     uint64_t paused_to_ns;   /* its fibers do not run before that time */
@@ -70,6 +71,7 @@ void world_at(uint64_t time_ns, world_event_fn *fn, void *arg, uint64_t number);
 struct fiber *fiber_start(const char *name, struct host *host, void (*main)(void *arg), void *arg);
 struct fiber *fiber_current(void);                /* NULL: an event or a check runs */
 uint32_t fiber_number(const struct fiber *fiber); /* below FIBERS_MAX, used again after its end */
+uint64_t fiber_serial(const struct fiber *fiber); /* no other fiber of this process has it */
 const char *fiber_name(const struct fiber *fiber);
 /* Sleeps so long in world time, or until fiber_wake; true: it was woken. A pause of the host lasts
    on top. */

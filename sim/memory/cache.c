@@ -6,11 +6,12 @@
  * is the line as the cache has it at that moment. Hardware-coherent: stores of a fiber take effect
  * in order, with the bytes they had; its own loads see them before.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "sim/bugs/planted.h"
 #include "sim/memory/internal.h"
+
+#define LINGER_MOST_NS (100 * US)
 
 static unsigned char merged[4][CACHE_LINE]; /* lines as a host has them, for callers */
 
@@ -22,8 +23,10 @@ struct cpu *cpu_current(void)
 
 void cpus_begin(void)
 {
-    for (int i = 0; i < CPUS; i++)
+    for (int i = 0; i < CPUS; i++) {
         memory.cpus[i].count = memory.cpus[i].group = 0;
+        memory.cpus[i].newest = UINT32_MAX;
+    }
 }
 
 /* ---- reaching memory ------------------------------------------------------------------------- */
@@ -82,44 +85,6 @@ void line_dirtied(struct host *host, uint32_t line)
 
 /* ---- pending --------------------------------------------------------------------------------- */
 
-void pending_add(struct host *host, uint64_t offset, const void *data, uint32_t bytes)
-{
-    struct cpu *cpu = cpu_current();
-    if (cpu->count == cpu->capacity) {
-        cpu->capacity = cpu->capacity ? 2 * cpu->capacity : 64;
-        cpu->items = realloc(cpu->items, cpu->capacity * sizeof *cpu->items);
-        ASSERT(cpu->items);
-    }
-    struct pending *item = &cpu->items[cpu->count++];
-    item->offset = (uint32_t)offset;
-    item->bytes = bytes;
-    item->group = cpu->group;
-    item->is_part = false;
-    if (!memory.software)
-        memcpy(item->data, data, bytes);
-    cpu->host = host;
-}
-
-static void pending_add_part(struct host *host, uint64_t offset, const void *data, int from, int to)
-{
-    if (from >= to)
-        return;
-    pending_add(host, offset + (uint64_t)from * 8, (const unsigned char *)data + from * 8,
-                (uint32_t)(to - from) * 8);
-    struct cpu *cpu = cpu_current();
-    cpu->items[cpu->count - 1].is_part = true;
-}
-
-/* Words 1 to 7 in two parts, in any order, then the first word: all that mem.h promises. */
-void pending_add_line(struct host *host, uint64_t offset, const void *data)
-{
-    int split = (int)choose_between(CHOICE_MEMORY, 1, 8);
-    bool upper_first = choose_one_in(CHOICE_MEMORY, 2);
-    pending_add_part(host, offset, data, upper_first ? split : 1, upper_first ? 8 : split);
-    pending_add_part(host, offset, data, upper_first ? 1 : split, upper_first ? split : 8);
-    pending_add(host, offset, data, 8);
-}
-
 static void take_effect(struct cpu *cpu, uint32_t at)
 {
     struct pending item = cpu->items[at];
@@ -144,9 +109,48 @@ static uint32_t draw_pending(const struct cpu *cpu)
     return at;
 }
 
+void pending_add(struct host *host, uint64_t offset, const void *data, uint32_t bytes)
+{
+    struct cpu *cpu = cpu_current();
+    if (cpu->host != host)
+        pending_all(cpu); /* of a fiber before this one */
+    if (cpu->count == PENDING_MOST)
+        take_effect(cpu, draw_pending(cpu));
+    struct pending *item = &cpu->items[cpu->count++];
+    item->offset = (uint32_t)offset;
+    item->bytes = bytes;
+    item->group = cpu->group;
+    item->is_part = false;
+    item->issued_ns = world_now_ns();
+    if (!memory.software)
+        memcpy(item->data, data, bytes);
+    cpu->host = host;
+    cpu->newest = (uint32_t)offset;
+}
+
+static void pending_add_part(struct host *host, uint64_t offset, const void *data, int from, int to)
+{
+    if (from >= to)
+        return;
+    pending_add(host, offset + (uint64_t)from * 8, (const unsigned char *)data + from * 8,
+                (uint32_t)(to - from) * 8);
+    struct cpu *cpu = cpu_current();
+    cpu->items[cpu->count - 1].is_part = true;
+}
+
+/* Words 1 to 7 in two parts, in any order, then the first word: all that mem.h promises. */
+void pending_add_line(struct host *host, uint64_t offset, const void *data)
+{
+    int split = (int)choose_between(CHOICE_MEMORY, 1, 8);
+    bool upper_first = choose_one_in(CHOICE_MEMORY, 2);
+    pending_add_part(host, offset, data, upper_first ? split : 1, upper_first ? 8 : split);
+    pending_add_part(host, offset, data, upper_first ? 1 : split, upper_first ? split : 8);
+    pending_add(host, offset, data, 8);
+}
+
 void pending_chance(struct cpu *cpu)
 {
-    if (cpu->count && choose_one_in(CHOICE_MEMORY, 8))
+    if (cpu->count && choose_one_in(CHOICE_MEMORY, memory.settle_one_in))
         take_effect(cpu, draw_pending(cpu));
 }
 
@@ -217,6 +221,7 @@ static void refetch_one(struct host *host)
            CACHE_LINE);
 }
 
+/* One fiber's oldest or any: by chance, or because no buffer keeps anything for so long. */
 static void complete_one(void)
 {
     uint32_t from = (uint32_t)choose_below(CHOICE_MEMORY, CPUS);
@@ -224,8 +229,11 @@ static void complete_one(void)
         struct cpu *cpu = &memory.cpus[(from + i) % CPUS];
         if (!cpu->count)
             continue;
+        bool is_old = world_now_ns() - cpu->items[0].issued_ns > LINGER_MOST_NS;
+        if (!is_old && !choose_one_in(CHOICE_MEMORY, memory.settle_one_in / 2))
+            return;
         COVER(LATE_WRITE_BACK);
-        take_effect(cpu, draw_pending(cpu));
+        take_effect(cpu, is_old ? 0 : draw_pending(cpu));
         return;
     }
 }

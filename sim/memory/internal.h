@@ -13,6 +13,7 @@
 #define LINES_MOST        (REGION_BYTES_MOST / CACHE_LINE)
 #define CPUS              (FIBERS_MAX + 1) /* the last: what runs outside of fibers */
 #define NOBODY            0xff
+#define PENDING_MOST      64 /* of a fiber: a full buffer lets one go */
 
 enum line_flags {
     LINE_DIRTY = 1,  /* this host's cache holds a store that memory has not */
@@ -30,18 +31,20 @@ struct cache {
 
 /* A store (hardware) or a write-back (software) that has not taken effect. */
 struct pending {
-    uint32_t offset;                /* of the line, or of the word */
-    uint32_t bytes;                 /* hardware: 8 or 64 */
-    uint32_t group;                 /* software: those of a lower group come first */
-    bool is_part;                   /* hardware: of a line whose first word is still to come */
+    uint32_t offset; /* of the line, or of the word */
+    uint32_t bytes;  /* hardware: 8 or 64 */
+    uint32_t group;  /* software: those of a lower group come first */
+    bool is_part;    /* hardware: of a line whose first word is still to come */
+    uint64_t issued_ns;
     unsigned char data[CACHE_LINE]; /* hardware */
 };
 
 struct cpu {
-    struct pending *items; /* in order of issue */
-    uint32_t count, capacity;
+    struct pending items[PENDING_MOST]; /* in order of issue (software: more or less) */
+    uint32_t count;
     uint32_t group;
-    struct host *host; /* of the newest item */
+    uint32_t newest;   /* offset of the newest item */
+    struct host *host; /* of all items */
 };
 
 struct memory {
@@ -57,8 +60,10 @@ struct memory {
     struct cache caches[MAPPINGS_MAX];
     unsigned char *windows[MAPPINGS_MAX]; /* as the hosts map it, in this seed's mode */
     struct cpu cpus[CPUS];
-    uint32_t evict_one_in; /* accidents that may evict a line; 0: none does */
-    uint32_t recent[256];  /* lines that changed in memory */
+    uint32_t settle_one_in; /* calls of mem, and half as many accidents, that let something pending
+                               take effect */
+    uint32_t evict_one_in;  /* accidents that may evict a line; 0: none does */
+    uint32_t recent[256];   /* lines that changed in memory */
     uint32_t recent_count;
     struct memory_watch watch;
 };
@@ -91,6 +96,9 @@ bool line_is_settled(const struct host *host, uint32_t line);
 
 /* The rules that a store to a line must keep; finds what breaks them. Before the store. */
 void rules_store(struct host *host, uint64_t offset, const void *data, uint32_t bytes);
+/* Publish, drain, look: what a host has published must be in memory before it looks at what another
+   host does upon it. Before a load. */
+void rules_observe(const struct host *host, uint64_t offset);
 /* One writer a line, alone. */
 void rules_writer(struct host *host, uint64_t offset, uint64_t bytes);
 

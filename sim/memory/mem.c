@@ -133,15 +133,14 @@ void mem_write_back(struct mem *mem, const void *from, size_t bytes)
     pending_chance(cpu_current());
 }
 
-/* The drain between the entries and the committed_seq that covers them. */
+/* The drain that belongs to what was published last, under the bugs that leave it out. */
 static bool is_forgotten_drain(const struct cpu *cpu)
 {
-    if (!planted(BUG_COMMITTED_BEFORE_DRAIN) || !memory.formatted)
+    if (!memory.formatted || cpu->newest == UINT32_MAX)
         return false;
-    for (uint32_t i = 0; i < cpu->count; i++)
-        if (place_of(cpu->items[i].offset).area == PLACE_GOI)
-            return true;
-    return false;
+    enum place_area newest = place_of(cpu->newest).area;
+    return (planted(BUG_COMMITTED_BEFORE_DRAIN) && newest == PLACE_GOI) ||
+           (planted(BUG_PAYLOAD_NOT_DRAINED) && newest == PLACE_BLOG) || planted_forgets_drain();
 }
 
 void mem_drain(struct mem *mem)
@@ -149,7 +148,9 @@ void mem_drain(struct mem *mem)
     struct cpu *cpu = cpu_current();
     fiber_preempt_point();
     TRACE_MEMORY("drain", cpu->count, 0, "%u", cpu->count);
-    if (is_forgotten_drain(cpu))
+    bool forgotten = is_forgotten_drain(cpu);
+    cpu->newest = UINT32_MAX; /* what follows is another drain */
+    if (forgotten)
         return;
     if (planted(BUG_DRAIN_IS_STORE_FENCE))
         cpu->group++; /* later stores come behind it, later loads do not */
@@ -193,6 +194,7 @@ static void observe(const void *at, void *to, uint32_t bytes, bool to_act)
     uint64_t offset = place_in(at, &host);
     uint32_t line = (uint32_t)(offset / CACHE_LINE);
     fiber_preempt_point();
+    rules_observe(host, offset);
     invalidate(host, line);
     fiber_preempt_point();
     load(host, offset, to, bytes);
@@ -236,6 +238,7 @@ void mem_observe_words(struct mem *mem, const struct pub_u64 *first, size_t stri
     struct host *host;
     uint64_t offset = place_in(first, &host);
     fiber_preempt_point();
+    rules_observe(host, offset);
     for (unsigned i = 0; i < count; i++)
         invalidate(host, (uint32_t)((offset + i * stride_bytes) / CACHE_LINE));
     fiber_preempt_point();

@@ -84,6 +84,8 @@ void memory_begin(uint64_t region_bytes, enum mem_coherence coherence, uint32_t 
     memory.formatted = false;
     static const uint8_t evict_one_in[] = {1, 1, 8, 0};
     memory.evict_one_in = evict_one_in[choose_below(CHOICE_MEMORY, sizeof evict_one_in)];
+    static const uint8_t settle_one_in[] = {2, 8, 8, 64};
+    memory.settle_one_in = settle_one_in[choose_below(CHOICE_MEMORY, sizeof settle_one_in)];
     memory.recent_count = 0;
     memory.watch = (struct memory_watch){0};
     uint64_t lines = region_bytes / CACHE_LINE;

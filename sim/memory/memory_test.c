@@ -21,6 +21,11 @@ bool planted(enum bug bug)
     return false;
 }
 
+bool planted_forgets_drain(void)
+{
+    return false;
+}
+
 bool planted_is_predecessor(uint32_t lane, uint32_t node)
 {
     return false;

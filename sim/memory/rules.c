@@ -1,6 +1,8 @@
 /*
- * What every store must keep, whether or not anybody is hurt by it in this seed: one writer a line,
- * and nothing is published before what it refers to is in memory.
+ * What every store and load must keep, whether or not anybody is hurt by it in this seed: one
+ * writer a line; nothing is published before what it refers to is in memory; and where two hosts
+ * each say something and then look at what the other says, neither looks before its own word is in
+ * memory.
  */
 #include <string.h>
 
@@ -98,5 +100,47 @@ void rules_store(struct host *host, uint64_t offset, const void *data, uint32_t 
         break;
     default:
         break;
+    }
+}
+
+/* ---- publish, drain, look -------------------------------------------------------------------- */
+
+/* A pin that is lower than memory says yet; one that rises may come late. */
+static bool lowers_pin(const struct host *host, uint64_t offset)
+{
+    uint64_t line = align_down(offset, LINE_BYTES), in_memory;
+    uint64_t reading = line + offsetof(struct node_read_shared, reading);
+    memcpy(&in_memory, memory.truth + reading, sizeof in_memory);
+    return memory_intended_u64(host, reading) < in_memory;
+}
+
+/* Whether a store that waits in this fiber's buffer had to be in memory before that load. */
+static bool comes_too_late(const struct host *host, uint64_t pending, enum place_area loaded)
+{
+    switch (place_of(pending).area) {
+    case PLACE_SEGMENT_LINE: /* R5: the owner's raise, then the nodes' pins */
+        return loaded == PLACE_NODE_READ;
+    case PLACE_NODE_READ: /* R5: the reader's pin, then the generation */
+        return loaded == PLACE_SEGMENT_LINE && lowers_pin(host, pending);
+    case PLACE_EPOCH_SLOT: /* R3: the switch, then where the predecessor stands */
+        return loaded == PLACE_COMMITTED;
+    default:
+        return false;
+    }
+}
+
+void rules_observe(const struct host *host, uint64_t offset)
+{
+    const struct cpu *cpu = cpu_current();
+    if (!memory.formatted || cpu->count == 0 || cpu->host != host)
+        return;
+    enum place_area loaded = place_of(offset).area;
+    for (uint32_t i = 0; i < cpu->count; i++) {
+        uint64_t pending = cpu->items[i].offset;
+        if (!comes_too_late(host, pending, loaded))
+            continue;
+        finding("memory", "%s looks at %s before its own store to %s is drained", host->name,
+                place_text(offset), place_text(pending));
+        return;
     }
 }

@@ -4,6 +4,7 @@
  * predecessor's committed_seq, once: what lies at or beyond it never was, and nobody may act on it
  * from then on.
  */
+#include "sim/bugs/planted.h"
 #include "sim/check/check.h"
 #include "sim/memory/memory.h"
 #include "sim/rack/internal.h"
@@ -23,8 +24,13 @@ static void successor_main(void *arg)
                              .sequencer = host->number,
                              .workspace = (old.workspace + 1) % WORKSPACE_COUNT,
                              .slot = (old.slot + 1) % EPOCH_SLOT_COUNT};
+    uint64_t early = region_committed_observe(&region, old.workspace);
+    if (planted(BUG_RECOVERED_BEFORE_FENCED))
+        fiber_sleep(choose_below(CHOICE_SCHEDULE, MS));
     region_epoch_publish(&region, &own); /* R1, and drains */
     uint64_t end = region_committed_observe(&region, old.workspace);
+    if (planted(BUG_RECOVERED_BEFORE_FENCED))
+        end = early;
     log_set_old_end(old.epoch, end);
     COVER(EPOCH_RAISED);
     TRACE("epoch", own.epoch, end, "epoch %llu is granted to %s; epoch %llu ended at %llu",
