@@ -68,10 +68,9 @@ struct reader {
     uint8_t start; /* enum subscribe_start */
     uint8_t level; /* enum read_level */
     uint32_t max_buffered_bytes;
-    uint64_t delay_ns; /* before it starts */
-    uint64_t pause_ns; /* longest pause between two takes; 0: none */
-    bool at_edge;      /* it reads what is about to leave memory: it seeks to the earliest again and
-                          again */
+    uint64_t delay_ns;   /* before it starts */
+    uint64_t pause_ns;   /* longest pause between two takes; 0: none */
+    uint32_t edge_seeks; /* so often it seeks to the earliest, where memory is about to be reused */
     uint32_t seek_every; /* batches, on average; 0: never */
     uint32_t leave_every;
     struct reading *reading; /* while it has a core */

@@ -214,11 +214,20 @@ static bool batch_take(struct reader *r)
 
 /* ---- whims ----------------------------------------------------------------------------------- */
 
+static void seek_edge(struct reader *r)
+{
+    reading_seek(r, START_EARLIEST, 0);
+    if (--r->edge_seeks == 0)
+        r->seek_every = 0; /* it reads on as others do */
+}
+
 static void seek_somewhere(struct reader *r)
 {
     uint64_t back = draw_skewed(1, r->reading->next);
 
-    if (r->at_edge || draw_one_in(5))
+    if (r->edge_seeks > 0)
+        seek_edge(r);
+    else if (draw_one_in(5))
         reading_seek(r, START_EARLIEST, 0);
     else if (draw_one_in(8))
         reading_seek(r, START_TIMESTAMP, env_wall_ms(r->client.env) - draw_below(50));

@@ -67,8 +67,8 @@ static void reader_draw(struct reader *r, uint32_t number)
     r->max_buffered_bytes = draw_one_in(3) ? (uint32_t)draw_between(256, 8192) : 1u << 20;
     r->delay_ns = draw_one_in(3) ? draw_between(20 * MS, 300 * MS) : 0;
     r->pause_ns = draw_one_in(3) ? draw_between(1 * MS, 100 * MS) : 0;
-    r->at_edge = draw_one_in(4);
-    if (r->at_edge)
+    r->edge_seeks = draw_one_in(4) ? (uint32_t)draw_between(50, 150) : 0;
+    if (r->edge_seeks > 0)
         r->seek_every = (uint32_t)draw_between(2, 8);
     else
         r->seek_every = draw_one_in(2) ? (uint32_t)draw_between(20, 100) : 0;

@@ -15,14 +15,23 @@
 
 static unsigned char merged[4][CACHE_LINE]; /* lines as a host has them, for callers */
 
+/* Number 0: what runs outside of fibers. */
+static struct cpu *cpu_of(uint32_t number)
+{
+    if (number >= memory.cpu_count)
+        memory.cpu_count = number + 1;
+    return &memory.cpus[number];
+}
+
 struct cpu *cpu_current(void)
 {
     const struct fiber *fiber = fiber_current();
-    return &memory.cpus[fiber ? fiber_number(fiber) : CPUS - 1];
+    return cpu_of(fiber ? fiber_number(fiber) + 1 : 0);
 }
 
 void cpus_begin(void)
 {
+    memory.cpu_count = 1;
     for (int i = 0; i < CPUS; i++) {
         memory.cpus[i].count = memory.cpus[i].group = 0;
         memory.cpus[i].newest = UINT32_MAX;
@@ -182,7 +191,7 @@ const unsigned char *line_as_host_has(const struct host *host, uint32_t line)
         return memory.caches[host->number].lines + (uint64_t)line * CACHE_LINE;
     unsigned char *to = merged[next++ % 4];
     memcpy(to, memory.truth + (uint64_t)line * CACHE_LINE, CACHE_LINE);
-    for (uint32_t i = 0; i < CPUS; i++)
+    for (uint32_t i = 0; i < memory.cpu_count; i++)
         if (memory.cpus[i].count && memory.cpus[i].host == host)
             overlay(&memory.cpus[i], line, to);
     return to;
@@ -224,9 +233,9 @@ static void refetch_one(struct host *host)
 /* One fiber's oldest or any: by chance, or because no buffer keeps anything for so long. */
 static void complete_one(void)
 {
-    uint32_t from = (uint32_t)choose_below(CHOICE_MEMORY, CPUS);
-    for (uint32_t i = 0; i < CPUS; i++) {
-        struct cpu *cpu = &memory.cpus[(from + i) % CPUS];
+    uint32_t from = (uint32_t)choose_below(CHOICE_MEMORY, memory.cpu_count);
+    for (uint32_t i = 0; i < memory.cpu_count; i++) {
+        struct cpu *cpu = &memory.cpus[(from + i) % memory.cpu_count];
         if (!cpu->count)
             continue;
         bool is_old = world_now_ns() - cpu->items[0].issued_ns > LINGER_MOST_NS;
@@ -255,7 +264,7 @@ void memory_accident(void)
 /* Stores that were made are in the cache; whether its write-backs went out is up to chance. */
 void memory_fiber_ends(uint32_t fiber)
 {
-    struct cpu *cpu = &memory.cpus[fiber];
+    struct cpu *cpu = cpu_of(fiber + 1);
     while (cpu->count && (!memory.software || choose_one_in(CHOICE_MEMORY, 2)))
         take_effect(cpu, draw_pending(cpu));
     cpu->count = 0;
@@ -269,7 +278,7 @@ void memory_power_lost(struct host *host)
         COVER_ADD(DIRTY_LOST, cache->flags[line] & LINE_DIRTY);
         cache->flags[line] = 0;
     }
-    for (uint32_t i = 0; i < CPUS; i++)
+    for (uint32_t i = 0; i < memory.cpu_count; i++)
         if (memory.cpus[i].host == host)
             memory.cpus[i].count = 0;
 }

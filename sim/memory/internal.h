@@ -11,7 +11,7 @@
 #define REGION_BYTES_MOST (16u << 20)
 #define MAPPINGS_MAX      8
 #define LINES_MOST        (REGION_BYTES_MOST / CACHE_LINE)
-#define CPUS              (FIBERS_MAX + 1) /* the last: what runs outside of fibers */
+#define CPUS              (FIBERS_MAX + 1) /* the first: what runs outside of fibers */
 #define NOBODY            0xff
 #define PENDING_MOST      64 /* of a fiber: a full buffer lets one go */
 
@@ -60,6 +60,7 @@ struct memory {
     struct cache caches[MAPPINGS_MAX];
     unsigned char *windows[MAPPINGS_MAX]; /* as the hosts map it, in this seed's mode */
     struct cpu cpus[CPUS];
+    uint32_t cpu_count;     /* that were ever used in this seed */
     uint32_t settle_one_in; /* calls of mem, and half as many accidents, that let something pending
                                take effect */
     uint32_t evict_one_in;  /* accidents that may evict a line; 0: none does */
