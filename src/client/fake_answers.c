@@ -165,8 +165,11 @@ static void position_answer(struct fake_connection *c, const struct frame_header
     wire_writer_init(&w, bytes, sizeof bytes);
     if (header->type == FRAME_SESSION_OPEN)
         wire_put_u64(&w, (uint64_t)(100 + rack->sessions_opened++) << 16);
-    if (header->type == FRAME_SESSION_CLOSE)
+    if (header->type == FRAME_SESSION_CLOSE) {
+        pthread_mutex_lock(&rack->mutex);
         rack->sessions_closed++;
+        pthread_mutex_unlock(&rack->mutex);
+    }
     wire_put_u64(&w, 11);
     fake_answer(c, header->type == FRAME_SESSION_OPEN ? FRAME_SESSION_OK : FRAME_OK,
                 header->correlation, &w);

@@ -1,5 +1,6 @@
 #include "client/fake_connection.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,18 @@ void fake_rack_start(struct fake_rack *rack)
     pthread_mutex_init(&rack->mutex, NULL);
     rack->stop = false;
     ASSERT(pthread_create(&rack->thread, NULL, rack_main, rack) == 0);
+}
+
+void fake_rack_await_close(struct fake_rack *rack)
+{
+    uint32_t closed = 0;
+    for (int i = 0; i < 10000 && closed == 0; i++) {
+        pthread_mutex_lock(&rack->mutex);
+        closed = rack->sessions_closed;
+        pthread_mutex_unlock(&rack->mutex);
+        if (closed == 0)
+            poll(NULL, 0, 1);
+    }
 }
 
 void fake_rack_stop(struct fake_rack *rack)

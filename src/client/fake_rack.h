@@ -54,7 +54,7 @@ struct fake_rack {
     uint32_t produced; /* PRODUCE frames */
     uint32_t produced_by[FAKE_BROKERS_MAX];
     uint32_t sessions_opened;
-    uint32_t sessions_closed;
+    uint32_t sessions_closed; /* under mutex */
     uint32_t subscribed;
     uint32_t most_in_flight; /* PRODUCE frames without an ACK */
     uint32_t in_flight;
@@ -90,6 +90,8 @@ struct fake_rack {
 /* Fills in what does nothing wrong. */
 void fake_rack_init(struct fake_rack *rack, uint32_t broker_count);
 void fake_rack_start(struct fake_rack *rack);
+/* Waits until a session was closed, at most 10 s. */
+void fake_rack_await_close(struct fake_rack *rack);
 /* Closes all and joins the thread; the log stays. */
 void fake_rack_stop(struct fake_rack *rack);
 void fake_rack_free(struct fake_rack *rack);

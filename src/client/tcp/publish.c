@@ -114,7 +114,9 @@ void publish_end(struct publish_core *core, int code, const char *text)
         lane_queue_forget(&core->lanes[i]);
     while (core->flying != NULL)
         outcome_tell(core, core->flying, code, NULL, core->error.text);
-    session_close_send(core);
+    /* At once: whoever hears of the end may close the connections before another turn. */
+    if (session_close_send(core))
+        connection_work(&core->lanes[core->asked_lane].connection);
 }
 
 static void lane_batches_fail(struct publish_core *core, struct lane *lane)
