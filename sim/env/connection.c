@@ -331,6 +331,8 @@ static void stream_leave(struct connection *connection, int side, enum departure
             stream_put(connection, side, chunk_make(CHUNK_FIN, 0));
         return;
     }
+    if (out->reset)
+        return; /* that it is broken is on its way already, and must arrive */
     if (how == DEPARTURE_RESET)
         stream_truncate(out, 0, false);
     else
