@@ -214,6 +214,23 @@ static void a_broken_connection_fails_both_ends(void **state)
     end();
 }
 
+/* The end that hears of it first closes at once: the other hears of it all the same. */
+static void a_break_is_heard_of_behind_a_close(void **state)
+{
+    struct env_shape slow = usual;
+    slow.window_bytes = 4096;
+    talk_begin(3, &slow);
+    talk.receive_from_ns = 10 * MS;
+    talk_start();
+    run_to(8);
+    assert_true(net_break_one(host[0], host[1]));
+    env_reset(talk.socket);
+    talk.socket = NULL;
+    run_to(100);
+    assert_true(talk.failed);
+    end();
+}
+
 static void a_partition_heals(void **state)
 {
     talk_begin(4, &usual);
@@ -393,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_full_window_blocks_until_bytes_are_received),
         cmocka_unit_test(a_reset_fails_the_peer),
         cmocka_unit_test(a_broken_connection_fails_both_ends),
+        cmocka_unit_test(a_break_is_heard_of_behind_a_close),
         cmocka_unit_test(a_partition_heals),
         cmocka_unit_test(a_long_partition_fails_the_connect),
         cmocka_unit_test(a_stall_ends),
