@@ -367,6 +367,8 @@ static void one_seed_runs_here(void **state)
     assert_int_equal(run(rig, "--seed 7 --faults 2"), 0);
     assert_has(rig->out, "seed 7: clean\n  rack       a rack of 7\n  faults      2: sentence 2\n");
     assert_int_equal(run(rig, "--seed 7 --faults none --trace all"), 0);
+    assert_int_equal(run(rig, "--seed 7 --faults 6"), 2);
+    assert_has(rig->err, "--faults names fault 6, but the plan of seed 7 has 6, from 0 on");
     assert_int_equal(run(rig, "--seed 30 --bug early"), 1);
     assert_has(rig->out, "  planted    early\n");
 }

@@ -10,8 +10,22 @@ int command_failed(FILE *err, const struct error *error, int status)
     return status;
 }
 
+/* How many faults a seed has is known only when its plan is drawn. */
+static int check_faults(const struct run_options *run, const struct run_result *result, FILE *err)
+{
+    struct error error;
+    uint64_t plan = result->fault_count ? UINT64_MAX >> (64 - result->fault_count) : 0;
+    if (run->keep_faults == RUN_ALL_FAULTS || !(run->keep_faults & ~plan))
+        return SIM_DONE;
+    error_set(&error, EMB_ERR_INVALID_ARGUMENT,
+              "--faults names fault %d, but the plan of seed %llu has %u, from 0 on",
+              63 - __builtin_clzll(run->keep_faults), (unsigned long long)run->seed,
+              result->fault_count);
+    return command_failed(err, &error, SIM_USAGE);
+}
+
 /* In this process, so that a debugger sees it; a crash is one. */
-static int command_one(const struct sim_options *options, FILE *out)
+static int command_one(const struct sim_options *options, FILE *out, FILE *err)
 {
     struct run_options run = {.seed = options->seed,
                               .keep_faults = options->keep_faults,
@@ -23,7 +37,9 @@ static int command_one(const struct sim_options *options, FILE *out)
     fflush(out);
     run_seed(&run, result);
     report_seed(out, &run, result);
-    int status = result->failed ? SIM_FAILED : SIM_DONE;
+    int status = check_faults(&run, result, err);
+    if (status == SIM_DONE && result->failed)
+        status = SIM_FAILED;
     free(result);
     return status;
 }
@@ -34,7 +50,7 @@ static int command_choose(const struct sim_options *options, FILE *out, FILE *er
     case SIM_RUN:
         return command_run(options, out, err);
     case SIM_ONE:
-        return command_one(options, out);
+        return command_one(options, out, err);
     case SIM_BUGS:
         return command_bugs(out);
     case SIM_BUGS_TEST:
