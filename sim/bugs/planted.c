@@ -105,6 +105,7 @@ enum bug planted_find(const char *name)
 void planted_select(enum bug bug)
 {
     selected = bug;
+    planted_readers_begin();
 }
 
 bool planted(enum bug bug)

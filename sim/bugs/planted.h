@@ -59,6 +59,7 @@ const struct planted_bug *planted_bug(enum bug bug); /* 1 to BUG_COUNT - 1 */
 enum bug planted_find(const char *name);             /* BUG_NONE: there is none of that name */
 void planted_select(enum bug bug);                   /* at the beginning of each seed */
 bool planted(enum bug bug);
+void planted_readers_begin(void); /* what wraps_readers.c remembers of the seed before, forgotten */
 /* Whether a node is in a lane's chain, and not its tail. */
 bool planted_is_predecessor(uint32_t lane, uint32_t node);
 /* Told by taps.c: what the outcome just taken was; the next payload is for a subscriber. */

@@ -1,4 +1,6 @@
 /* Planted in who acts on the log: epoch checks, acknowledgements, replicas, reuse, delivery. */
+#include <string.h>
+
 #include "broker/slots.h"
 #include "follower/follower.h"
 #include "region/blog.h"
@@ -12,7 +14,15 @@ static bool epoch_was[HOSTS_MAX]; /* what an early check said, by host */
 /* By fiber: its serial while it is there; a fiber that dies there leaves it behind. */
 static uint64_t within_reading[FIBERS_MAX], within_reclaim[FIBERS_MAX];
 static bool outcome_is_duplicate;
-static bool delivers; /* the next payload is for a subscriber */
+static bool delivers;                             /* the next payload is for a subscriber */
+static const unsigned char *delivered[HOSTS_MAX]; /* the payload before, by host */
+
+void planted_readers_begin(void)
+{
+    memset(epoch_was, 0, sizeof epoch_was);
+    memset(delivered, 0, sizeof delivered);
+    outcome_is_duplicate = delivers = false;
+}
 
 WRAPS(bool, region_epoch_is, struct region *region, uint64_t epoch)
 {
@@ -118,19 +128,17 @@ void planted_note_delivery(void)
     delivers = true;
 }
 
-/* The payload that is opened for a subscriber: under the bug, sometimes that of the batch before.
- */
+/* What is opened for a subscriber: under the bug, sometimes the payload of the batch before. */
 WRAPS(const unsigned char *, follower_payload, struct follower *f,
       const struct goi_entry_shared *entry)
 {
-    static const unsigned char *before[HOSTS_MAX];
     const unsigned char *payload = REAL(follower_payload)(f, entry);
-    uint32_t host = world_current_host()->number;
-    if (planted(BUG_FOREIGN_DELIVERY) && delivers && payload && entry->base_offset % 4 == 3 &&
-        before[host])
-        payload = before[host];
-    else if (delivers)
-        before[host] = payload;
+    if (!delivers)
+        return payload;
+    const unsigned char **before = &delivered[world_current_host()->number];
     delivers = false;
+    if (planted(BUG_FOREIGN_DELIVERY) && payload && entry->base_offset % 4 == 3 && *before)
+        return *before;
+    *before = payload;
     return payload;
 }

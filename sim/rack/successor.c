@@ -24,7 +24,7 @@ static void successor_main(void *arg)
                              .sequencer = host->number,
                              .workspace = (old.workspace + 1) % WORKSPACE_COUNT,
                              .slot = (old.slot + 1) % EPOCH_SLOT_COUNT};
-    uint64_t early = region_committed_observe(&region, old.workspace);
+    uint64_t early = region_committed_observe(&region, old.workspace); /* for the planted bug */
     if (planted(BUG_RECOVERED_BEFORE_FENCED))
         fiber_sleep(choose_below(CHOICE_SCHEDULE, MS));
     region_epoch_publish(&region, &own); /* R1, and drains */
