@@ -10,7 +10,7 @@
  *   BLog           each batch of which a line is overwritten has its entry; DATA and META, which
  *                  others read, is kept, below `needed` of every such node, and not read by a host
  *                  that was told it stands (follower_payload_stands) and still pins it by
- * `reading`. What was received and never published belongs to nobody.
+ *                  `reading`. What was received and never published belongs to nobody.
  */
 #include <stdlib.h>
 

@@ -16,7 +16,7 @@
     X(RACK_NO_REPLICAS, "racks without replicas")                                                  \
     X(RACK_THREE_REPLICAS, "racks with three replicas or more")                                    \
     /* scheduling */                                                                               \
-    X(PREEMPTED, "agents interrupted at a call of mem")                                            \
+    X(PREEMPTED, "agents interrupted in their turn")                                               \
     X(PREEMPTED_LONG, "and for long")                                                              \
     /* memory */                                                                                   \
     X(EVICTED, "dirty lines evicted by chance")                                                    \

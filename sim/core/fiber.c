@@ -50,7 +50,7 @@ static struct {
     ucontext_t scheduler;
     jmp_buf scheduler_jump;
     uint64_t sleeps;
-    uint64_t interrupt_every; /* calls of mem, on average; 0: never */
+    uint64_t interrupt_every; /* points, on average; 0: never */
     uint64_t interrupt_in;
     const void *scheduler_stack;
     size_t scheduler_bytes;

@@ -7,7 +7,8 @@
  * by the next drain of the same fiber at the latest), or by eviction at any time. A load reads the
  * copy, however old; an observe fetches the line. Lines go to memory in one piece, nothing larger.
  * Hardware-coherent: all hosts map the same memory; a publish stands in its fiber's store buffer
- * until it takes effect, in order, by the next drain at the latest.
+ * until it takes effect, in order (a line in parts, its first word last), by the next drain at the
+ * latest.
  *
  * Pointers into a host's mapping tell the host, so calls of mem.h need no handle. One thread;
  * lifetime: memory_begin to the next memory_begin (mappings are kept from seed to seed).
