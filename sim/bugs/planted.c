@@ -84,6 +84,21 @@ static const struct planted_bug bugs[BUG_COUNT] = {
     [BUG_OFFSET_HOLE] = {"offset-hole", "an offset is left out", "offsets", 100},
     [BUG_TORN_FRAME_ACCEPTED] = {"torn-frame-accepted",
                                  "recovery believes a frame whose CRC is wrong", "stores", 400},
+    [BUG_JOINER_TRUSTS_CHECKPOINT] = {"joiner-trusts-checkpoint",
+                                      "a node that joins takes all its checkpoint covers to be "
+                                      "durable",
+                                      "acks|readers", 2000},
+    [BUG_STORE_BEGINS_LATE] = {"store-begins-late",
+                               "a store that joins begins where its node reads, not at its "
+                               "admission",
+                               "acks|readers|stores|reuse", 100},
+    [BUG_SNAPSHOT_OF_LATER] = {"snapshot-of-later",
+                               "a snapshot says that it holds more than it does", "stores", 100},
+    [BUG_LANE_BEGINS_ANEW] = {"lane-begins-anew", "a lane granted again begins at index 0",
+                              "progress|slots|reuse", 400},
+    [BUG_SEGMENTS_NOT_ADOPTED] = {"segments-not-adopted",
+                                  "a node that comes back forgets what it left in its segments",
+                                  "reuse|progress", 400},
     [BUG_FOREIGN_DELIVERY] = {"foreign-delivery", "a delivery carries another batch's payload",
                               "bytes|readers", 100},
 };

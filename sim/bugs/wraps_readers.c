@@ -19,7 +19,7 @@ static const unsigned char *delivered[HOSTS_MAX]; /* the payload before, by host
 
 void planted_readers_begin(void)
 {
-    memset(epoch_was, 0, sizeof epoch_was);
+    memset(epoch_was, true, sizeof epoch_was);
     memset(delivered, 0, sizeof delivered);
     outcome_is_duplicate = delivers = false;
 }
@@ -48,6 +48,33 @@ WRAPS(uint64_t, region_committed_observe, struct region *region, uint32_t worksp
     if (planted(BUG_EPOCH_CHECKED_IN_GROUP) && host)
         epoch_was[host->number] = REAL(region_epoch_is)(region, region->epoch_floor);
     return REAL(region_committed_observe)(region, workspace);
+}
+
+WRAPS(int, region_checkpoint_load, struct region *region, uint32_t workspace, uint64_t owner_epoch,
+      struct checkpoint_shared *header, void **bytes)
+{
+    int rc = REAL(region_checkpoint_load)(region, workspace, owner_epoch, header, bytes);
+    if (rc == EMB_OK && planted(BUG_JOINER_TRUSTS_CHECKPOINT))
+        header->durable = header->covers;
+    return rc;
+}
+
+WRAPS(uint64_t, follower_admitted, const struct follower *f)
+{
+    return planted(BUG_STORE_BEGINS_LATE) ? follower_position(f) : REAL(follower_admitted)(f);
+}
+
+WRAPS(int64_t, meta_encode, const struct meta_state *state, struct meta_cursor *cursor,
+      uint64_t position, unsigned items, void *bytes, size_t capacity)
+{
+    bool snapshot = items == UINT16_MAX; /* else a slice of a checkpoint */
+    position += snapshot && planted(BUG_SNAPSHOT_OF_LATER) ? 8 : 0;
+    return REAL(meta_encode)(state, cursor, position, items, bytes, capacity);
+}
+
+WRAPS(int, blog_adopt, struct blog *blog, uint64_t end)
+{
+    return planted(BUG_SEGMENTS_NOT_ADOPTED) ? EMB_OK : REAL(blog_adopt)(blog, end);
 }
 
 WRAPS(uint64_t, follower_durable, const struct follower *f)
@@ -83,9 +110,12 @@ WRAPS(bool, slot_ring_release, struct slot_ring *ring, uint64_t index, struct la
     return released;
 }
 
-WRAPS(int, slot_ring_init, struct slot_ring *ring, uint32_t capacity)
+WRAPS(int, slot_ring_init, struct slot_ring *ring, uint32_t capacity, uint64_t start)
 {
-    return REAL(slot_ring_init)(ring, planted(BUG_PBR_SLOT_REUSED_EARLY) ? 2 * capacity : capacity);
+    if (planted(BUG_LANE_BEGINS_ANEW))
+        start = 0;
+    return REAL(slot_ring_init)(ring, planted(BUG_PBR_SLOT_REUSED_EARLY) ? 2 * capacity : capacity,
+                                start);
 }
 
 WRAPS(int, blog_reclaim, struct blog *blog, const struct blog_horizon *horizon)

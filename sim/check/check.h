@@ -95,6 +95,8 @@ struct committed {
 
 uint64_t log_end(void);                      /* every position below it is committed */
 struct committed *log_at(uint64_t position); /* below log_end */
+/* The META state at the log's end; NULL until the first entry. */
+const struct meta_state *log_meta(void);
 /* The chain of a lane at a position: its version and members; NULL: none. */
 const struct meta_chain *log_chain(uint32_t lane);
 /* D as it really is: below it every entry stands on the disks of its whole chain as it asks. */

@@ -5,18 +5,25 @@
  * last look stopped, frame by frame. An entry counts for its host once its frame is whole, is the
  * log's, and what it carries is, byte for byte, what was published. A frame whose payload is not
  * (yet) right is not passed. No code of src/store is used.
+ *
+ * A store that joined later begins with a snapshot; that stands for the META before it (whether it
+ * holds what it should is looked at in the end, in stores.c). Before a lane had its chain, META is
+ * durable on all stores that were admitted until then.
  */
 #include <stdlib.h>
 
 #include "sim/check/internal.h"
 #include "store/format.h"
 
-#define FRAME_ENTRY 1
+#define FRAME_ENTRY    1
+#define FRAME_SNAPSHOT 3
 
 struct store_file_walk {
     uint32_t host;
     uint64_t first_position;
     uint64_t at; /* the next frame; 0: the header was not seen yet */
+    bool is_first;
+    bool has_snapshot;
 };
 
 static struct {
@@ -77,7 +84,8 @@ static bool header_seen(struct store_file_walk *walk, const unsigned char *bytes
     if (header.magic != STORE_FILE_MAGIC || header.first_position != walk->first_position ||
         header.crc != crc32c(&header, offsetof(struct store_file_header, crc)))
         return false;
-    if (header.file_index > 0)
+    walk->is_first = header.file_index == 0;
+    if (!walk->is_first)
         COVER(FILE_ROLLED);
     walk->at = sizeof header;
     return true;
@@ -158,6 +166,7 @@ static bool frame_seen(struct store_file_walk *walk, const unsigned char *bytes,
         return false;
     if (header.kind == FRAME_ENTRY && !entry_seen(walk, &header, bytes + sizeof header))
         return false;
+    walk->has_snapshot |= header.kind == FRAME_SNAPSHOT;
     walk->at += header.total_bytes;
     return true;
 }
@@ -184,13 +193,35 @@ static bool host_has(uint64_t position, uint32_t host, bool payload)
     return !payload || !(disks.bare[position] >> host & 1);
 }
 
-static bool any_store(void)
+/* Its log begins behind the position, with a snapshot. */
+static bool host_began_after(uint64_t position, uint32_t host)
+{
+    for (uint64_t i = 0; i < disks.file_count; i++) {
+        const struct store_file_walk *walk = &disks.files[i];
+        if (walk->host == host && walk->is_first && walk->has_snapshot)
+            return walk->first_position > position;
+    }
+    return false;
+}
+
+static bool host_keeps(uint64_t position, uint32_t host)
+{
+    const struct goi_entry_shared *entry = &log_at(position)->entry;
+    return host_has(position, host, carries_payload(entry)) ||
+           (entry->kind != ENTRY_DATA && host_began_after(position, host));
+}
+
+/* Stores that were admitted before the position: who has read it knows of them at least. */
+static bool early_stores_keep(uint64_t position)
 {
     const struct meta_state *meta = log_meta();
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        if (meta->nodes[node].live && (meta->nodes[node].roles & ROLE_REPLICA))
-            return true;
-    return false;
+    for (uint32_t id = 0; id < NODE_MAX; id++) {
+        const struct meta_node *node = &meta->nodes[id];
+        if (node->live && (node->roles & ROLE_REPLICA) &&
+            meta->lanes[node->lanes[0]].granted_position < position && !host_keeps(position, id))
+            return false;
+    }
+    return true;
 }
 
 static uint32_t members_wanted(const struct goi_entry_shared *entry)
@@ -207,12 +238,15 @@ static bool stands(uint64_t position, bool count_members)
     if (!(entry->flags & (ENTRY_ASKS_SYNC | ENTRY_ASKS_COPY)))
         return true;
     const struct meta_chain *chain = log_chain(entry->lane);
+    bool before_chain = !chain || position < chain->position;
+    if (before_chain && entry->kind != ENTRY_DATA && early_stores_keep(position))
+        return true;
     if (!chain)
-        return !any_store();
+        return false;
     if (count_members && chain->count < members_wanted(entry))
         return false;
     for (uint32_t i = 0; i < chain->count && (entry->flags & ENTRY_ASKS_SYNC); i++)
-        if (!host_has(position, chain->members[i], carries_payload(entry)))
+        if (!host_keeps(position, chain->members[i]))
             return false;
     return true;
 }

@@ -247,7 +247,8 @@ static void kind_text(const struct committed *committed, char *text, size_t byte
                                                      [META_TOPIC_CREATE] = "TOPIC_CREATE",
                                                      [META_TOPIC_DELETE] = "TOPIC_DELETE",
                                                      [META_SESSION_OPEN] = "SESSION_OPEN",
-                                                     [META_SESSION_END] = "SESSION_END"};
+                                                     [META_SESSION_END] = "SESSION_END",
+                                                     [META_NODE_LEAVE] = "NODE_LEAVE"};
     const struct goi_entry_shared *entry = &committed->entry;
     uint8_t type = committed->record.type;
     const char *more = "";

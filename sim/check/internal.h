@@ -95,8 +95,6 @@ const char *entry_text(const struct committed *committed);
 void log_begin(void);
 void log_forget(void);
 void log_committed_reached(const struct place *place, const unsigned char after[64]);
-/* NULL until the first entry. */
-const struct meta_state *log_meta(void);
 bool log_is_of_workspace(uint32_t workspace);
 /* Positions about an act (any kind of entry), newest first; NO_POSITION ends. Those that are beyond
    the old end are left out. */

@@ -177,7 +177,7 @@ static bool apply(struct log_record *record)
     return true;
 }
 
-/* The entry has the low bits of the index; a lane granted anew begins at 0 again. */
+/* The entry has the low bits of the index; a lane granted anew goes on where it was left. */
 static void find_slot(struct committed *committed)
 {
     uint32_t lane = committed->entry.lane;
@@ -185,7 +185,7 @@ static void find_slot(struct committed *committed)
         return;
     if (past.lane_generation[lane] != past.meta.lanes[lane].generation) {
         past.lane_generation[lane] = past.meta.lanes[lane].generation;
-        past.lane_slot[lane] = 0;
+        past.lane_slot[lane] = past.meta.lanes[lane].start;
     }
     uint64_t near = past.lane_slot[lane];
     committed->slot =

@@ -4,13 +4,13 @@
  * Judged when a host stores, not when it reaches memory, and by what the owner could at best have
  * known: disks as they are, nodes' words as they were last meant, and what replicas have copied.
  *   lane slot i    the slot i - lane_slots has its entry below the log's end.
- *   GOI position p p - ring is kept (disks.c, members not counted), below `needed` of every live,
- *                  admitted node, and covered by a checkpoint of this workspace that is in memory.
- *   needed         is never ahead of what the node's own replica has copied.
- *   BLog           each batch of which a line is overwritten has its entry; DATA and META, which
- *                  others read, is kept, below `needed` of every such node, and not read by a host
- *                  that was told it stands (follower_payload_stands) and still pins it by
- *                  `reading`. What was received and never published belongs to nobody.
+ *   GOI position p p - ring is kept (disks.c, members not counted), below `needed` of every live
+ *                  node that was admitted before, and covered by a checkpoint of this workspace
+ * that is in memory. needed         is never ahead of what the node's own replica has copied. BLog
+ * each batch of which a line is overwritten has its entry; DATA and META, which others read, is
+ * kept, below `needed` of every such node, and not read by a host that was told it stands
+ * (follower_payload_stands) and still pins it by `reading`. What was received and never published
+ * belongs to nobody.
  */
 #include <stdlib.h>
 
@@ -68,12 +68,19 @@ static bool is_live_node(const struct host *host)
            log_meta() && log_meta()->nodes[host->number].live;
 }
 
+/* What came before its admission nobody keeps for a node. */
+static bool is_owed(const struct host *host, uint64_t position)
+{
+    const struct meta_node *node = is_live_node(host) ? &log_meta()->nodes[host->number] : NULL;
+    return node && position >= log_meta()->lanes[node->lanes[0]].granted_position;
+}
+
 /* A live node that still needs the position, or NULL. */
 static const struct host *who_needs(uint64_t position)
 {
     for (uint32_t i = 0; i < world_host_count(); i++) {
         const struct host *host = world_host(i);
-        if (is_live_node(host) &&
+        if (is_owed(host, position) &&
             (copied[i] <= position ||
              node_word(host, offsetof(struct node_read_shared, needed)) <= position))
             return host;

@@ -1,11 +1,12 @@
 /*
  * "Every PBR slot below its lane's drain index gets exactly one entry." (3-protocol, Invariants)
  *
- * For each lane, and each grant of it (generation), the position of each slot's entry is noted: a
- * second one is a finding. So is an entry that is not about what stands in its slot in memory at
- * that time, for a slot may not be used again before its outcome can be read. In the end, every
- * slot that reached memory, up to the first that did not, has its entry: a broker that died does
- * not change that, since the sequencer goes on collecting what it published.
+ * For each lane the position of each slot's entry is noted: a second one is a finding, also under
+ * another grant of the lane (generation), which goes on where the one before was left. So is an
+ * entry that is not about what stands in its slot in memory at that time, for a slot may not be
+ * used again before its outcome can be read. In the end, every slot that reached memory, up to the
+ * first that did not, has its entry: a broker that died does not change that, since the sequencer
+ * goes on collecting what it published.
  */
 #include "sim/check/internal.h"
 
@@ -22,26 +23,21 @@ struct lane_seen {
 
 static struct lane_seen lanes[LANE_MAX];
 
-static void lane_clear(struct lane_seen *lane, uint32_t generation)
-{
-    if (lane->count)
-        memset(lane->slots, 0, lane->count * sizeof *lane->slots);
-    lane->count = 0;
-    lane->generation = generation;
-}
-
 static void begin(void)
 {
-    for (uint32_t lane = 0; lane < LANE_MAX; lane++)
-        lane_clear(&lanes[lane], 0);
+    for (uint32_t i = 0; i < LANE_MAX; i++) {
+        struct lane_seen *lane = &lanes[i];
+        if (lane->count)
+            memset(lane->slots, 0, lane->count * sizeof *lane->slots);
+        lane->count = 0;
+        lane->generation = 0;
+    }
 }
 
 /* The lane as it is granted now. */
 static struct lane_seen *lane_now(uint32_t lane)
 {
-    uint32_t generation = log_meta() ? log_meta()->lanes[lane].generation : 0;
-    if (lanes[lane].generation != generation)
-        lane_clear(&lanes[lane], generation);
+    lanes[lane].generation = log_meta() ? log_meta()->lanes[lane].generation : 0;
     return &lanes[lane];
 }
 

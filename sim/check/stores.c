@@ -8,10 +8,12 @@
  * act that was acknowledged at level 2 is found, with its payload, in the store of every member of
  * its chain. A torn tail is fine, damage is not, unless the disk was damaged on purpose: then
  * things may be missing there, but none may be wrong. What disks held while they ran is followed in
- * disks.c.
+ * disks.c. Each store's first snapshot, and the log from there on, make the same META state as the
+ * whole log.
  */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "sim/check/internal.h"
 #include "sim/env/sim_env.h"
 #include "store/store.h"
@@ -22,10 +24,12 @@
 static uint8_t *found[HOSTS_MAX]; /* by position */
 static uint64_t found_capacity[HOSTS_MAX];
 static bool damaged[HOSTS_MAX];
+static bool snapshot_judged[HOSTS_MAX]; /* the first of each store */
 
 static void begin(void)
 {
     memset(damaged, 0, sizeof damaged);
+    memset(snapshot_judged, 0, sizeof snapshot_judged);
     for (uint32_t i = 0; i < HOSTS_MAX; i++)
         if (found[i])
             memset(found[i], 0, found_capacity[i]);
@@ -36,10 +40,107 @@ void stores_expect_damage(const struct host *host)
     damaged[host->number] = true;
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+static bool same_topic(struct meta_topic a, const struct meta_topic *b)
+{
+    a.as_of = b->as_of;
+    return !memcmp(&a, b, sizeof a);
+}
+
+static bool same_node(struct meta_node a, const struct meta_node *b)
+{
+    a.as_of = b->as_of;
+    return !memcmp(&a, b, sizeof a);
+}
+
+static bool same_lane(struct meta_lane a, const struct meta_lane *b)
+{
+    a.as_of = b->as_of;
+    return !memcmp(&a, b, sizeof a);
+}
+
+/* Places of sessions may differ. */
+static bool same_sessions(const struct meta_state *state, const struct meta_state *truth)
+{
+    for (uint32_t i = 0; i < truth->session_places; i++) {
+        const struct meta_session *session = &truth->sessions[i];
+        const struct meta_session *other =
+            session->session ? meta_session_find(state, session->session) : NULL;
+        if (session->session && !session->ended &&
+            (!other || other->ended || other->next != session->next ||
+             other->topic != session->topic || other->lost_below != session->lost_below))
+            return false;
+    }
+    return state->session_count == truth->session_count;
+}
+
+/* What differs, or NULL. */
+static const char *difference(const struct meta_state *state, const struct meta_state *truth)
+{
+    for (uint32_t i = 0; i < truth->topics_max; i++)
+        if (!same_topic(state->topics[i], &truth->topics[i]))
+            return "topics";
+    for (uint32_t i = 0; i < NODE_MAX; i++)
+        if (!same_node(state->nodes[i], &truth->nodes[i]))
+            return "nodes";
+    for (uint32_t i = 0; i <= LANE_MAX; i++)
+        if (!same_lane(state->lanes[i], &truth->lanes[i]))
+            return "lanes";
+    if (state->next_producer != truth->next_producer ||
+        state->producer_mark != truth->producer_mark || state->life != truth->life)
+        return "marks";
+    return same_sessions(state, truth) ? NULL : "sessions";
+}
+
+static void apply_rest(struct meta_state *state, uint64_t position)
+{
+    struct meta_record record;
+    for (; position < log_end(); position++) {
+        const struct goi_entry_shared *entry = &log_at(position)->entry;
+        uint32_t bytes = 0;
+        const unsigned char *payload = log_payload(position, &bytes);
+        bool meta = entry->kind == ENTRY_META && payload &&
+                    meta_batch_read(payload, bytes, &record, NULL) == EMB_OK;
+        if (meta || entry->kind != ENTRY_META)
+            meta_apply(state, position, entry, meta ? &record : NULL);
+    }
+}
+
+static void judge_snapshot(const struct host *host, const struct store_frame *frame)
+{
+    struct meta_state state;
+    struct error err;
+    const struct meta_state *truth = log_meta();
+    ASSERT(meta_state_init(&state, truth->topics_max, truth->sessions_max) == EMB_OK);
+    if (meta_decode(&state, frame->payload, frame->payload_bytes, &err))
+        finding("stores", "the snapshot at the head of the store of %s: %s", host->name, err.text);
+    apply_rest(&state, frame->position);
+    const char *differs = difference(&state, truth);
+    if (differs)
+        finding("stores",
+                "the store of %s begins at position %llu; its snapshot and the log from there on "
+                "make other %s than the whole log",
+                host->name, (ull)frame->position, differs);
+    meta_state_free(&state);
+}
+
+static int snapshot_found(const struct host *host, const struct store_frame *frame)
+{
+    if (!snapshot_judged[host->number] && log_meta() && frame->position < log_end())
+        judge_snapshot(host, frame);
+    snapshot_judged[host->number] = true;
+    return 0;
+}
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
 static int entry_found(void *arg, const struct store_frame *frame)
 {
     const struct host *host = arg;
     uint32_t number = host->number, bytes;
+    if (frame->kind == STORE_FRAME_SNAPSHOT)
+        return snapshot_found(host, frame);
     if (frame->kind != STORE_FRAME_ENTRY)
         return 0;
     if (frame->position >= log_end()) {

@@ -162,6 +162,11 @@ static void memory_take(void)
     ASSERT(clients.batch != NULL && clients.value != NULL && clients.scratch != NULL);
 }
 
+void clients_know(const struct rack_addresses *rack)
+{
+    clients.rack = *rack;
+}
+
 void clients_start(const struct workload_shape *shape, const struct rack_addresses *rack)
 {
     uint32_t number = 0;

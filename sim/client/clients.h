@@ -33,6 +33,8 @@ void workload_draw(struct workload_shape *shape, uint32_t segment_bytes, uint32_
                    char *text, unsigned text_bytes);
 /* Starts their hosts and fibers; they connect when they like. */
 void clients_start(const struct workload_shape *shape, const struct rack_addresses *rack);
+/* Brokers came or went: the first `count` of those in clients_start's order can be connected to. */
+void clients_know(const struct rack_addresses *rack);
 /* All publishers have an outcome for all they had to publish, or have given up; subscribers do not
    count. */
 bool clients_done(void);

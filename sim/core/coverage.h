@@ -50,6 +50,9 @@
     X(HOST_KILLED, "processes killed")                                                             \
     X(HOST_POWER_LOST, "hosts that lost power")                                                    \
     X(HOST_RESTART_REFUSED, "restarts refused, as they must be today")                             \
+    X(NODE_LATE, "nodes that joined a log under way")                                              \
+    X(NODE_LEFT, "nodes that left")                                                                \
+    X(NODE_BACK, "and came back")                                                                  \
     X(CLOCK_SKEWED, "hosts whose clock runs fast or slow")                                         \
     X(EPOCH_RAISED, "higher epochs granted under a working sequencer")                             \
     /* protocol */                                                                                 \

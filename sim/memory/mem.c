@@ -291,7 +291,8 @@ void mem_observe_range(struct mem *mem, const void *from, size_t bytes)
     uint64_t offset = place_in(from, &host);
     fiber_preempt_point();
     TRACE_MEMORY("observe", offset, bytes, "%zu bytes of %s", bytes, place_text(offset));
-    if (!memory.software || planted(BUG_PAYLOAD_NOT_INVALIDATED))
+    bool payload = memory.formatted && offset >= memory.areas.blog;
+    if (!memory.software || (payload && planted(BUG_PAYLOAD_NOT_INVALIDATED)))
         return;
     for (uint64_t line = offset / CACHE_LINE; line * CACHE_LINE < offset + bytes; line++) {
         line_fetch(host, (uint32_t)line);

@@ -122,7 +122,7 @@ static void on_restart(void *arg, uint64_t number)
 {
     struct rack_host *at = arg;
     (void)number;
-    if (rack.shape.replicas && at->host->powered && at->host->number < rack.shape.nodes)
+    if (at->started && !at->leaves && at->host->powered && at->host->number < rack.shape.nodes)
         hosts_restart(at);
 }
 

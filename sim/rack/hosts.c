@@ -16,6 +16,8 @@
 #define PARK_FIRST_NS  (50 * US)
 #define PARK_MOST_NS   (5 * MS)
 #define SLEEPLESS_MOST 1000 /* turns */
+#define LEAVES_MOST    8
+#define MOVE_NS        (4000 * MS) /* to join or to leave; clients that do not read take 2 s of it */
 
 /* ---- a thread -------------------------------------------------------------------------------- */
 
@@ -28,12 +30,25 @@ static void check_sleep(uint32_t *sleepless, uint64_t before_ns)
                 world_current_host()->name);
 }
 
-/* A turn takes some time, or there would be no end to what happens at once. */
-static void run(struct runner *runner)
+static bool has_left(struct rack_host *at)
+{
+    struct error err;
+    if (!at || !at->leaves || !at->node)
+        return false;
+    node_leave(at->node);
+    enum node_leave state = node_leave_state(at->node, &err);
+    if (state == NODE_CANNOT && rack.armed)
+        finding("rack", "%s may not leave: %s", at->host->name, err.text);
+    return state == NODE_LEFT;
+}
+
+/* A turn takes some time, or there would be no end to what happens at once. Returns when the node
+   `at` has left the rack; NULL: never. */
+static void run(struct runner *runner, struct rack_host *at)
 {
     uint64_t park_ns = PARK_FIRST_NS;
     uint32_t sleepless = 0;
-    for (;;) {
+    while (!has_left(at)) {
         uint64_t before_ns = world_now_ns();
         if (runner_turn(runner, park_ns)) {
             park_ns = PARK_FIRST_NS;
@@ -69,7 +84,8 @@ static int make_seat(struct rack_host *at, struct error *err)
                                    .map = at->map,
                                    .node = at->host->number,
                                    .nodes = rack.shape.nodes,
-                                   .replicas = rack.shape.replicas};
+                                   .replicas = rack.shape.replicas,
+                                   .stores = rack.shape.stores_expected};
     int rc = seat_create(&options, &at->seat, err);
     if (rc)
         return rc;
@@ -84,10 +100,21 @@ static void seat_main(void *arg)
     struct error err;
     int rc = make_runner(at, &at->seat_runner, &err);
     if (succeeded(at, rc ? rc : make_seat(at, &err), &err))
-        run(at->seat_runner);
+        run(at->seat_runner, NULL);
 }
 
 /* ---- a node ---------------------------------------------------------------------------------- */
+
+static bool is_last(const struct rack_host *at)
+{
+    return at == &rack.hosts[rack.shape.nodes - 1];
+}
+
+static uint32_t roles_of(const struct rack_host *at)
+{
+    bool store = rack.shape.replicas && !(is_last(at) && rack.shape.last_has_no_store);
+    return ROLE_BROKER | (store ? ROLE_REPLICA : 0) | (at == rack.seat ? ROLE_SEQUENCER : 0);
+}
 
 static int make_node(struct rack_host *at, struct error *err)
 {
@@ -97,8 +124,7 @@ static int make_node(struct rack_host *at, struct error *err)
         .runner = at->runner,
         .map = at->map,
         .node = at->host->number,
-        .roles = ROLE_BROKER | (shape->replicas ? ROLE_REPLICA : 0) |
-                 (at == rack.seat ? ROLE_SEQUENCER : 0),
+        .roles = roles_of(at),
         .host = at->host->name,
         .port = RACK_PORT,
         .data = STORE_PATH,
@@ -118,17 +144,52 @@ static int make_node(struct rack_host *at, struct error *err)
     return EMB_OK;
 }
 
+static int start_node(struct rack_host *at, struct error *err)
+{
+    at->started = true;
+    at->since_ns = world_now_ns();
+    int rc = make_runner(at, &at->runner, err);
+    if (rc == EMB_OK && at == rack.seat && rack.shape.seat_place == SEAT_WITH_NODE) {
+        at->seat_runner = at->runner;
+        rc = make_seat(at, err);
+    }
+    return rc ? rc : make_node(at, err);
+}
+
+static void on_leave(void *arg, uint64_t number)
+{
+    struct rack_host *at = arg;
+    (void)number;
+    if (!at->host->alive || !at->node || rack.still)
+        return;
+    at->leaves = true;
+    at->since_ns = world_now_ns();
+    TRACE("leave", at->host->number, 0, "%s leaves the rack", at->host->name);
+}
+
+/* It has left: away for a while, then back as a new process. */
+static void node_rests(struct rack_host *at)
+{
+    struct node *node = at->node;
+    COVER(NODE_LEFT);
+    at->node = NULL;
+    node_destroy(node);
+    runner_destroy(at->runner);
+    fiber_sleep(rack.shape.away_ns);
+    at->leaves = false;
+    if (++at->left < LEAVES_MOST)
+        world_at(world_now_ns() + rack.shape.leaves_ns, on_leave, at, 0);
+}
+
 static void node_main(void *arg)
 {
     struct rack_host *at = arg;
     struct error err;
-    int rc = make_runner(at, &at->runner, &err);
-    if (rc == EMB_OK && at == rack.seat && rack.shape.seat_place == SEAT_WITH_NODE) {
-        at->seat_runner = at->runner;
-        rc = make_seat(at, &err);
+    while (succeeded(at, start_node(at, &err), &err)) {
+        run(at->runner, at);
+        node_rests(at);
+        COVER(NODE_BACK);
     }
-    if (succeeded(at, rc ? rc : make_node(at, &err), &err))
-        run(at->runner);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -173,9 +234,36 @@ void hosts_start(void)
         at->host->env = env_of_host(at->host);
         if (at == rack.seat && rack.shape.seat_place != SEAT_WITH_NODE)
             fiber_start("seat", at->host, seat_main, at);
-        if (i < rack.shape.nodes)
+        if (i < rack.shape.nodes && !(is_last(at) && rack.shape.late_ns))
             fiber_start("node", at->host, node_main, at);
     }
+    rack.known = rack.shape.nodes - (rack.shape.late_ns > 0);
+}
+
+static void on_late_start(void *arg, uint64_t number)
+{
+    struct rack_host *at = arg;
+    (void)number;
+    if (!at->host->alive || rack.still)
+        return;
+    COVER(NODE_LATE);
+    fiber_start("node", at->host, node_main, at);
+}
+
+bool hosts_are_still(void)
+{
+    const struct rack_host *last = &rack.hosts[rack.shape.nodes - 1];
+    return !last->started || (last->node && node_admitted(last->node) && !last->leaves);
+}
+
+void hosts_move(void)
+{
+    struct rack_host *last = &rack.hosts[rack.shape.nodes - 1];
+    uint64_t now_ns = world_now_ns();
+    if (rack.shape.late_ns)
+        world_at(now_ns + rack.shape.late_ns, on_late_start, last, 0);
+    if (rack.shape.leaves_ns)
+        world_at(now_ns + rack.shape.late_ns + rack.shape.leaves_ns, on_leave, last, 0);
 }
 
 static bool node_is_ready(const struct rack_host *at)
@@ -190,7 +278,7 @@ static bool node_is_ready(const struct rack_host *at)
 
 bool hosts_ready(void)
 {
-    for (uint32_t i = 0; i < rack.shape.nodes; i++)
+    for (uint32_t i = 0; i < rack.known; i++)
         if (!node_is_ready(&rack.hosts[i]))
             return false;
     return true;
@@ -198,7 +286,7 @@ bool hosts_ready(void)
 
 void hosts_addresses(struct rack_addresses *addresses)
 {
-    addresses->count = rack.shape.nodes;
+    addresses->count = rack.known;
     for (uint32_t i = 0; i < rack.shape.nodes; i++) {
         struct address *address = &addresses->addresses[i];
         snprintf(address->host, sizeof address->host, "%s", rack.hosts[i].host->name);
@@ -207,6 +295,22 @@ void hosts_addresses(struct rack_addresses *addresses)
 }
 
 /* ---- how they are ---------------------------------------------------------------------------- */
+
+/* Clients hear of the last node once it is in, and hear no more of it when it goes. */
+static void check_last(struct rack_host *at)
+{
+    struct rack_addresses addresses;
+    bool in = at->node && node_admitted(at->node) && !at->leaves;
+    if (at->started && !in && rack.armed && world_now_ns() > at->since_ns + MOVE_NS)
+        finding("progress", "%s %s the rack for %llu ms", at->host->name,
+                at->leaves ? "leaves" : "joins", MOVE_NS / MS);
+    if (rack.known == rack.shape.nodes - !in)
+        return;
+    rack.known = rack.shape.nodes - !in;
+    hosts_addresses(&addresses);
+    if (addresses.count)
+        clients_know(&addresses);
+}
 
 static void check_host(struct rack_host *at)
 {
@@ -235,6 +339,8 @@ void hosts_check(void)
 {
     for (uint32_t i = 0; i < rack.shape.hosts; i++)
         check_host(&rack.hosts[i]);
+    if (rack.shape.nodes > 1)
+        check_last(&rack.hosts[rack.shape.nodes - 1]);
     check_seat(rack.seat);
 }
 
@@ -254,6 +360,8 @@ static void restart_main(void *arg)
 {
     struct rack_host *at = arg;
     struct error err;
+    /* One that was killed before anybody knew of it is a newcomer. */
+    bool was_admitted = log_meta() && log_meta()->nodes[at->host->number].live;
     at->map = NULL;
     at->node = NULL;
     int rc = make_runner(at, &at->runner, &err);
@@ -261,8 +369,8 @@ static void restart_main(void *arg)
         rc = make_node(at, &err);
     if (rc == EMB_ERR_EXISTS)
         COVER(HOST_RESTART_REFUSED);
-    else
-        finding("rack", "%s started again on a store that holds a log: %s", at->host->name,
+    else if (was_admitted)
+        finding("rack", "%s was admitted and killed, and is started again: %s", at->host->name,
                 rc ? err.text : "not refused");
     TRACE("restart", at->host->number, rc, "%s: %s", at->host->name, rc ? err.text : "started");
     at->host->alive = false;

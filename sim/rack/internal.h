@@ -26,6 +26,11 @@ struct shape {
     uint32_t nodes; /* one a host, on the first hosts */
     uint32_t hosts;
     uint32_t replicas;
+    uint32_t stores_expected; /* when chains are fixed */
+    bool last_has_no_store;   /* of the nodes; it may leave then */
+    uint64_t late_ns;   /* the last node starts so long after the others are ready; 0: with them */
+    uint64_t leaves_ns; /* it leaves so long after that, each time; 0: it stays */
+    uint64_t away_ns;   /* and comes back after this */
     enum mem_coherence coherence;
     struct geometry geometry;
     enum seat_place seat_place;
@@ -46,6 +51,10 @@ struct rack_host {
     bool may_fail; /* a fault was done to it that its node or replica need not survive */
     bool seat_may_fail;
     bool told; /* its failure was looked at */
+    bool started;
+    bool leaves;       /* it was asked to, or is away */
+    uint32_t left;     /* how often */
+    uint64_t since_ns; /* since when it starts or leaves */
 };
 
 struct rack {
@@ -54,6 +63,8 @@ struct rack {
     struct rack_host *seat; /* where it is */
     uint64_t ends_after_ns; /* of work, power is lost everywhere; 0: all comes to rest */
     bool armed;             /* no fault was done that the rack is not meant to survive yet */
+    bool still;             /* nobody comes or goes any more */
+    uint32_t known;         /* nodes that clients know of: the first so many */
 };
 
 extern struct rack rack;
@@ -64,9 +75,14 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes);
 /* hosts.c */
 void hosts_create(void); /* world hosts, region formatted */
 void hosts_start(void);  /* their processes begin */
-bool hosts_ready(void);  /* all admitted, chains durable */
+bool hosts_ready(void);  /* all admitted that start at once, chains durable */
+/* From now on a late node may start, and one may leave. */
+void hosts_move(void);
+/* No more of that; false while one is on its way. */
+bool hosts_are_still(void);
 void hosts_addresses(struct rack_addresses *addresses);
-/* Whether a node, a replica or the sequencer has ended that had no reason to. */
+/* Whether a node, a replica or the sequencer has ended that had no reason to; tells clients who
+   came and went. */
 void hosts_check(void);
 /* A killed process is started again: refused today, as its store holds a log. */
 void hosts_restart(struct rack_host *at);

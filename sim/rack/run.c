@@ -12,7 +12,8 @@
 #define READY_NS    (3000 * MS) /* for a rack to be ready, without faults */
 #define WORK_NS     (20000 * MS)
 #define CRIPPLED_NS (500 * MS)  /* after a fault that the rack does not survive */
-#define SETTLED_NS  (1000 * MS) /* for gaps to be resolved and slow syncs to end */
+#define SETTLED_NS  (4000 * MS) /* for gaps to be resolved, slow syncs to end, a node to come back \
+                                 */
 #define READ_NS     (60 * MS)   /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
@@ -38,7 +39,7 @@ static bool is_settled(void)
         return false;
     if (rack.seat->seat)
         seat_counters(rack.seat->seat, &counters);
-    return counters.held_now == 0 && log_durable() >= log_end();
+    return counters.held_now == 0 && hosts_are_still() && log_durable() >= log_end();
 }
 
 /* In some seeds power is lost everywhere in the middle of the work. */
@@ -79,12 +80,14 @@ static bool work(uint64_t keep_faults)
     }
     hosts_addresses(&addresses);
     clients_start(&rack.shape.workload, &addresses);
+    hosts_move();
     faults_start(keep_faults);
     world_run(work_is_over, world_now_ns() + end_ns);
     hosts_check();
     if (rack.ends_after_ns)
         return false;
     clients_stop();
+    rack.still = true;
     if (rack.armed)
         world_run(is_settled, world_now_ns() + SETTLED_NS);
     world_run(NULL, world_now_ns() + READ_NS);

@@ -63,6 +63,34 @@ static void replicas_draw(struct shape *shape)
     shape->replicas = replicas < shape->nodes ? replicas : shape->nodes;
 }
 
+/* Who comes later, and goes. The last node, so that clients know the first so many. */
+static void moves_draw(struct shape *shape)
+{
+    shape->last_has_no_store = shape->replicas < shape->nodes && draw(0, 1);
+    bool late = shape->nodes > 1 && shape->replicas < shape->nodes && draw(0, 2) == 0;
+    shape->late_ns = late ? choose_skewed(CHOICE_SHAPE, MS / 10, 120 * MS) : 0;
+    if (shape->nodes > 1 && shape->last_has_no_store && draw(0, 1)) {
+        shape->leaves_ns = choose_skewed(CHOICE_SHAPE, MS, 80 * MS);
+        shape->away_ns = choose_skewed(CHOICE_SHAPE, MS / 10, 50 * MS);
+    }
+    bool last_counts = !shape->last_has_no_store && !late;
+    uint32_t stores = shape->nodes - 1 + last_counts;
+    shape->stores_expected = shape->replicas ? (uint32_t)draw(shape->replicas, stores) : 0;
+}
+
+static unsigned moves_tell(const struct shape *shape, char *text, size_t text_bytes)
+{
+    int used = 0;
+    if (shape->late_ns)
+        used = snprintf(text, text_bytes, "the last node starts after %.2f ms, ",
+                        (double)shape->late_ns / 1e6);
+    if (shape->leaves_ns)
+        used += snprintf(text + used, text_bytes - (size_t)used,
+                         "it leaves after %.2f ms for %.2f ms, ", (double)shape->leaves_ns / 1e6,
+                         (double)shape->away_ns / 1e6);
+    return (unsigned)used;
+}
+
 static void cover(const struct shape *shape)
 {
     if (shape->coherence == MEM_SOFTWARE)
@@ -98,6 +126,7 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes)
     geometry_draw(shape);
     shape->store_staging_bytes = shape->geometry.segment_bytes * draw_power(2, 5);
     env_draw(&shape->env);
+    moves_draw(shape);
     cover(shape);
     const struct geometry *g = &shape->geometry;
     int used = snprintf(
@@ -107,6 +136,7 @@ void shape_draw(struct shape *shape, char *text, size_t text_bytes)
         shape->nodes, seat_places[shape->seat_place],
         shape->coherence == MEM_SOFTWARE ? "software" : "hardware", shape->replicas, g->lanes,
         g->lane_slots, g->goi_segments, g->goi_segment_entries, g->segment_bytes >> 10);
+    used += (int)moves_tell(shape, text + used, text_bytes - (size_t)used);
     if (used > 0 && (size_t)used < text_bytes)
         workload_draw(&shape->workload, g->segment_bytes, shape->replicas, text + used,
                       (unsigned)(text_bytes - (size_t)used));

@@ -257,6 +257,7 @@ int broker_do_work(struct broker *b, uint64_t now_ns)
     follow(b);
     connections_accept(b);
     lane_work(b);
+    leave_work(b);
     resume_position_waiters(b);
     ready_work(b);
     deliver_work(b);

@@ -8,6 +8,7 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -25,6 +26,7 @@ struct broker_options {
     struct follower *follower;
     struct env_map *map; /* the region's, for sendfile; NULL: deliveries are copied */
     uint32_t node;
+    uint32_t roles;       /* without ROLE_BROKER it serves HELLO and STATUS alone; 0: a broker */
     uint64_t incarnation; /* of this start: older admissions are ignored; 0: any counts */
     const char *host;     /* to listen on */
     uint16_t port;        /* 0: any free one */
@@ -52,6 +54,22 @@ void broker_destroy(struct broker *broker);
 /* The duty cycle: bounded work, never blocks; how much it did. */
 int broker_do_work(struct broker *broker, uint64_t now_ns);
 uint16_t broker_port(const struct broker *broker);
+
+enum broker_leave {
+    BROKER_STAYS,
+    BROKER_LEAVING,
+    BROKER_LEFT,    /* the log says so: no trace of this node is waited for */
+    BROKER_REFUSED, /* see the reason; it takes nothing in any more all the same */
+};
+/*
+ * Begins to leave the rack: takes in nothing more, answers what it took, closes the connections,
+ * then says in its lane that nothing follows. Takes as long as that takes; the caller looks at the
+ * state. EMB_ERR_BUSY as reason: the node's store is a member of a chain.
+ */
+void broker_leave(struct broker *broker);
+enum broker_leave broker_leave_state(const struct broker *broker, int *reason);
+/* Whether it has said so in its lane: the log may count on this node no more. */
+bool broker_has_asked_to_leave(const struct broker *broker);
 
 struct broker_counters {
     uint64_t connections; /* open now */

@@ -69,7 +69,7 @@ static void slots_keep_a_reserve_for_meta(void **state)
     const uint32_t capacities[] = {8, 16, 64};
     for (size_t i = 0; i < COUNT_OF(capacities); i++) {
         struct slot_ring ring;
-        assert_int_equal(slot_ring_init(&ring, capacities[i]), EMB_OK);
+        assert_int_equal(slot_ring_init(&ring, capacities[i], 0), EMB_OK);
         uint32_t data = 0;
         for (; slot_ring_has_room(&ring, false); data++)
             slot_ring_push(&ring, &(struct lane_slot){0});
@@ -87,7 +87,7 @@ static void slots_are_reused_only_below_the_oldest_open_one(void **state)
     (void)state;
     struct slot_ring ring;
     struct lane_slot slot;
-    assert_int_equal(slot_ring_init(&ring, 8), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     for (uint64_t i = 0; i < 8; i++)
         assert_int_equal(slot_ring_push(&ring, &(struct lane_slot){.correlation = 100 + i}), i);
     for (uint64_t i = 1; i < 8; i++) {
@@ -107,7 +107,7 @@ static void slots_refuse_outcomes_that_are_not_awaited(void **state)
     (void)state;
     struct slot_ring ring;
     struct lane_slot slot;
-    assert_int_equal(slot_ring_init(&ring, 8), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     assert_false(slot_ring_release(&ring, 0, &slot));
     slot_ring_push(&ring, &(struct lane_slot){0});
     slot_ring_push(&ring, &(struct lane_slot){0});
@@ -130,7 +130,7 @@ static void slots_wrap_without_end(void **state)
     bool open[8] = {false};
     uint64_t next = 0;
     random_seed(&random, 7);
-    assert_int_equal(slot_ring_init(&ring, 8), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     for (int i = 0; i < 20000; i++) {
         if (random_below(&random, 2) && slot_ring_has_room(&ring, true)) {
             assert_false(open[next % 8]);
@@ -157,7 +157,7 @@ static void slots_know_what_lies_half_a_ring_behind(void **state)
     (void)state;
     struct slot_ring ring;
     struct lane_slot slot;
-    assert_int_equal(slot_ring_init(&ring, 8), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     for (uint64_t i = 0; i < 7; i++)
         slot_ring_push(&ring, &(struct lane_slot){0});
     assert_int_equal(slot_ring_half_behind(&ring), 3);
@@ -165,7 +165,7 @@ static void slots_know_what_lies_half_a_ring_behind(void **state)
         assert_true(slot_ring_release(&ring, i, &slot));
     assert_int_equal(slot_ring_used(&ring), 4);
     slot_ring_free(&ring);
-    assert_int_equal(slot_ring_init(&ring, 64), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 64, 0), EMB_OK);
     slot_ring_push(&ring, &(struct lane_slot){0});
     assert_int_equal(slot_ring_half_behind(&ring), 0);
     slot_ring_free(&ring);
@@ -250,7 +250,7 @@ static void pressure_leaves_progress_with_eight_slots(void **state)
     struct slot_ring ring;
     struct lane_slot slot;
     pressure_init(&p, 80, 50, 1000);
-    assert_int_equal(slot_ring_init(&ring, 8), EMB_OK);
+    assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     while (!p.paused) {
         assert_true(slot_ring_has_room(&ring, false));
         slot_ring_push(&ring, &(struct lane_slot){0});

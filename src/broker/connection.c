@@ -41,6 +41,8 @@ static void on_connection(void *arg, bool readable, bool writable)
 
 static bool input_may_run(const struct connection *c)
 {
+    if (is_leaving(c->broker))
+        return false;
     return c->closing || (c->input.wait == WAIT_NONE && output_waiting(c) < OUTPUT_MAX_BYTES);
 }
 
@@ -107,7 +109,7 @@ static void refuse_socket(struct broker *b, struct env_socket *socket)
 
 void connections_accept(struct broker *b)
 {
-    if (!b->accept_ready)
+    if (!b->accept_ready || is_leaving(b))
         return;
     for (int i = 0; i < ACCEPTS_PER_CYCLE; i++) {
         struct env_socket *socket = env_accept(b->listener);

@@ -66,6 +66,23 @@ static bool lane_is_open(struct connection *c, enum step *step)
     return wait_or_fail(c, &err, step);
 }
 
+/* A node without the role is in nobody's list of brokers, but can be asked how the rack is. */
+static bool is_broker(const struct broker *b)
+{
+    return b->options.roles == 0 || (b->options.roles & ROLE_BROKER);
+}
+
+static enum step refuse_as_no_broker(struct connection *c)
+{
+    struct error err;
+    error_set(
+        &err, EMB_ERR_NOT_SUPPORTED,
+        "node %u is not a broker, it serves HELLO and STATUS alone; the answer to HELLO lists "
+        "the brokers",
+        c->broker->options.node);
+    return fail(c, &err);
+}
+
 /* ---- hello and topics ------------------------------------------------------------------------ */
 
 static void hello_fill(const struct connection *c, struct hello_ok *ok)
@@ -424,6 +441,8 @@ enum step control_dispatch(struct connection *c)
     }
     if (frame->type != FRAME_STATUS && !lane_is_open(c, &step))
         return step;
+    if (frame->type != FRAME_STATUS && frame->type != FRAME_HELLO && !is_broker(c->broker))
+        return refuse_as_no_broker(c);
     wire_reader_init(&r, c->input.control, frame->body_bytes, &err);
     return request(c, &r);
 }

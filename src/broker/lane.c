@@ -12,7 +12,7 @@ static bool is_admitted(const struct broker *b)
 {
     const struct meta_node *node = own_node(b);
     bool own = !b->options.incarnation || node->incarnation == b->options.incarnation;
-    return node->live && own && node->lane_count > 0 && (node->roles & ROLE_BROKER);
+    return node->live && own && node->lane_count > 0 && follower_is_current(b->follower);
 }
 
 static bool is_software(const struct broker *b)
@@ -33,6 +33,8 @@ static uint32_t fair_quota(const struct broker *b)
 {
     if (is_software(b))
         return own_node(b)->segments;
+    if (!(own_node(b)->roles & ROLE_BROKER))
+        return SEGMENTS_MIN; /* for META alone */
     uint32_t segments = b->region->areas.segments;
     uint32_t shared = segments > SEGMENTS_RESERVED ? segments - SEGMENTS_RESERVED : 1;
     uint32_t share = shared / admitted_brokers(follower_meta(b->follower));
@@ -48,20 +50,34 @@ static void lane_source_init(struct broker *b)
         segment_source_shared(&b->lane.source, b->region);
 }
 
+/* With what an earlier incarnation of this node left in its segments. */
+static int blog_open(struct broker *b, const struct meta_lane *granted)
+{
+    struct lane *lane = &b->lane;
+    lane_source_init(b);
+    int code = blog_init(&lane->blog, b->region, &lane->source, b->options.node, lane->index,
+                         fair_quota(b));
+    if (code == EMB_OK)
+        code = blog_adopt(&lane->blog, granted->granted_position);
+    if (code != EMB_OK)
+        blog_free(&lane->blog);
+    return code;
+}
+
 /* Without memory it is tried again in the next cycle: nothing else of the broker runs before. */
 static void lane_open(struct broker *b)
 {
     struct lane *lane = &b->lane;
     lane->index = own_node(b)->lanes[0];
-    lane->generation = follower_meta(b->follower)->lanes[lane->index].generation;
-    if (slot_ring_init(&lane->slots, b->region->geometry.lane_slots) != EMB_OK)
+    const struct meta_lane *granted = &follower_meta(b->follower)->lanes[lane->index];
+    lane->generation = granted->generation;
+    if (slot_ring_init(&lane->slots, b->region->geometry.lane_slots, granted->start) != EMB_OK)
         return;
-    lane_source_init(b);
-    if (blog_init(&lane->blog, b->region, &lane->source, b->options.node, lane->index,
-                  fair_quota(b)) != EMB_OK) {
+    if (blog_open(b, granted) != EMB_OK) {
         slot_ring_free(&lane->slots);
         return;
     }
+    lane->retry_below = granted->start;
     lane->open = true;
     b->work++;
 }

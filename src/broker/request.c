@@ -34,6 +34,14 @@ int request_begin(struct connection *c, const struct meta_record *record)
     return EMB_OK;
 }
 
+bool request_own(struct broker *b, const struct meta_record *record)
+{
+    struct meta_request *request = request_new(record);
+    if (request)
+        request_queue(b, request);
+    return request != NULL;
+}
+
 void request_queue(struct broker *b, struct meta_request *request)
 {
     list_append(&b->requests, &request->link);
@@ -288,6 +296,8 @@ static bool turn_into_end(struct broker *b, struct meta_request *request)
 void request_answer(struct broker *b, struct meta_request *request)
 {
     struct connection *c = connection_find(b, request->connection);
+    if (request->record.type == META_NODE_LEAVE)
+        leave_refused(b, request->outcome.reason);
     if (c) {
         c->requests--;
         answer(b, c, request);

@@ -6,10 +6,11 @@
 #include "base/bits.h"
 #include "base/error.h"
 
-int slot_ring_init(struct slot_ring *ring, uint32_t capacity)
+int slot_ring_init(struct slot_ring *ring, uint32_t capacity, uint64_t start)
 {
     ASSERT(is_power_of_two(capacity) && capacity >= 8);
-    *ring = (struct slot_ring){.capacity = capacity, .reserve = capacity > 8 ? 2 : 1};
+    *ring = (struct slot_ring){
+        .capacity = capacity, .reserve = capacity > 8 ? 2 : 1, .next = start, .released = start};
     ring->slots = calloc(capacity, sizeof(*ring->slots));
     return ring->slots ? EMB_OK : EMB_ERR_NO_MEMORY;
 }

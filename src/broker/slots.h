@@ -29,8 +29,8 @@ struct slot_ring {
     uint64_t released; /* all below have their outcome */
 };
 
-/* EMB_ERR_NO_MEMORY. */
-int slot_ring_init(struct slot_ring *ring, uint32_t capacity);
+/* The first index is `start`. EMB_ERR_NO_MEMORY. */
+int slot_ring_init(struct slot_ring *ring, uint32_t capacity, uint64_t start);
 void slot_ring_free(struct slot_ring *ring);
 
 static inline uint32_t slot_ring_used(const struct slot_ring *ring)

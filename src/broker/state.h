@@ -170,6 +170,16 @@ struct lane {
     uint64_t last_position; /* of an outcome */
 };
 
+struct leaving {
+    enum broker_leave state;
+    uint64_t since_ns;
+    bool closed; /* the connections are being closed */
+    bool asked;
+    bool outside; /* the log says that it has left, as read up to outside_position */
+    uint64_t outside_position;
+    int reason;
+};
+
 struct broker {
     struct broker_options options; /* pointers to strings are NULL */
     struct follower *follower;
@@ -180,6 +190,7 @@ struct broker {
     int work;
 
     struct lane lane;
+    struct leaving leave;
     struct pressure pressure;
     struct pending_queue pending;
     struct list requests; /* to be published, oldest first */
@@ -283,12 +294,23 @@ void acks_flush(struct broker *b);
 /* EMB_ERR_NO_MEMORY; the request is answered under the frame's correlation. */
 int request_begin(struct connection *c, const struct meta_record *record);
 void request_queue(struct broker *b, struct meta_request *request);
+/* One that no client asked for; false: no memory now. */
+bool request_own(struct broker *b, const struct meta_record *record);
 void requests_publish(struct broker *b);
 void request_outcome(struct broker *b, struct meta_request *request, const struct outcome *outcome);
 void request_answer(struct broker *b, struct meta_request *request);
 struct meta_request *request_session_lost(uint64_t session);
 /* The broker's own end of a session that nobody publishes any more; takes the request. */
 void request_lose_session(struct broker *b, struct meta_request *lost);
+
+/* ---- leave.c --------------------------------------------------------------------------------- */
+
+void leave_work(struct broker *b);
+void leave_refused(struct broker *b, int reason);
+static inline bool is_leaving(const struct broker *b)
+{
+    return b->leave.state != BROKER_STAYS;
+}
 
 /* ---- control.c, subscribe.c ------------------------------------------------------------------ */
 

@@ -1,7 +1,10 @@
 /*
- * How it works: the incarnation is the wall clock, in ms, but always above what the line and the
- * log know of this node id, so that a clock set back does no harm. Whoever reads the log then tells
- * an admission of this process from one of its predecessors by that number alone.
+ * How it works: the incarnation is the wall clock, in ms, but always above what the line knows of
+ * this node id, so that a clock set back does no harm. Whoever reads the log then tells an
+ * admission of this process from one of its predecessors by that number alone.
+ *
+ * A heartbeat is a counter; when it last moved is measured here, and begins anew for all nodes
+ * after a pause of our own: nobody else is silent because we were.
  */
 #include "cluster/member.h"
 
@@ -9,14 +12,45 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bits.h"
+
+#define WATCH_EVERY_NS 10000000ULL
+#define OWN_PAUSE_NS   20000000ULL
+
+struct pulse {
+    uint64_t heartbeat;
+    uint64_t moved_ns; /* 0: not watched yet */
+};
 
 struct member {
+    struct region *region;
     struct follower *follower;
     uint32_t node;
-    uint64_t incarnation;
+    struct node_request_shared request;
     bool admitted;
     struct error failure;
+    struct pulse pulses[NODE_MAX];
+    uint64_t turn_ns; /* of the last turn */
+    uint64_t watch_ns;
 };
+
+/* ---- a place --------------------------------------------------------------------------------- */
+
+int member_take_place(struct env *env, struct region *region, uint32_t node, uint64_t *incarnation,
+                      struct error *err)
+{
+    struct node_request_shared found = {0};
+    if (region_node_request_observe(region, node, &found) && found.roles != 0) /* R7 */
+        return error_set(err, EMB_ERR_EXISTS,
+                         "node id %u is taken in this region: a process that listened on %.*s:%u "
+                         "(incarnation %llu) has not left the rack; if it still runs, choose "
+                         "another node id; one that was killed or failed cannot come back yet",
+                         node, NODE_HOST_BYTES, found.host, found.port,
+                         (unsigned long long)found.incarnation);
+    /* Never 0, which stands for "never admitted". */
+    *incarnation = max_u64(env_wall_ms(env), found.incarnation + 1);
+    return EMB_OK;
+}
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
@@ -57,36 +91,29 @@ static int check_parts(const struct member_options *options, struct error *err)
     return EMB_OK;
 }
 
-static uint64_t incarnation_above(const struct member_options *options)
+static void fill_request(struct node_request_shared *request, const struct member_options *options)
 {
-    struct node_request_shared found;
-    uint64_t incarnation = env_wall_ms(options->env);
-    /* Never 0, which stands for "never admitted". */
-    uint64_t earlier = follower_meta(options->follower)->nodes[options->node].incarnation;
-    if (region_node_request_observe(options->region, options->node, &found))
-        earlier = max_u64(earlier, found.incarnation);
-    return max_u64(incarnation, earlier + 1);
-}
-
-static void publish_request(const struct member_options *options, uint64_t incarnation)
-{
-    struct node_request_shared request = {
-        .incarnation = incarnation,
+    *request = (struct node_request_shared){
+        .incarnation = options->incarnation,
         .roles = options->roles,
         .lanes_wanted = options->lanes_wanted,
         .port = options->port,
         .life = options->life,
     };
     if (options->store_uuid)
-        memcpy(request.store_uuid, options->store_uuid, sizeof request.store_uuid);
-    memcpy(request.host, options->host, strlen(options->host));
-    region_node_request_publish(options->region, options->node, &request); /* R7 */
-    mem_drain(&options->region->mem);
+        memcpy(request->store_uuid, options->store_uuid, sizeof request->store_uuid);
+    memcpy(request->host, options->host, strlen(options->host));
+}
+
+static void publish_request(struct member *member)
+{
+    region_node_request_publish(member->region, member->node, &member->request); /* R7 */
+    mem_drain(&member->region->mem);
 }
 
 int member_create(const struct member_options *options, struct member **member, struct error *err)
 {
-    ASSERT(options->env && options->region && options->follower);
+    ASSERT(options->region && options->follower && options->incarnation);
     int result = check_place(options, err);
     if (result == EMB_OK)
         result = check_parts(options, err);
@@ -96,10 +123,11 @@ int member_create(const struct member_options *options, struct member **member, 
     if (!made)
         return error_set(err, EMB_ERR_NO_MEMORY, "no memory for the membership of node %u",
                          options->node);
+    made->region = options->region;
     made->follower = options->follower;
     made->node = options->node;
-    made->incarnation = incarnation_above(options);
-    publish_request(options, made->incarnation);
+    fill_request(&made->request, options);
+    publish_request(made);
     *member = made;
     return EMB_OK;
 }
@@ -107,6 +135,12 @@ int member_create(const struct member_options *options, struct member **member, 
 void member_destroy(struct member *member)
 {
     free(member);
+}
+
+void member_left(struct member *member)
+{
+    member->request.roles = 0;
+    publish_request(member);
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */
@@ -118,21 +152,72 @@ static int replaced(struct member *member, uint64_t incarnation)
               "node %u: incarnation %llu was admitted after this one, %llu; accepted: one live "
               "process a node id",
               member->node, (unsigned long long)incarnation,
-              (unsigned long long)member->incarnation);
+              (unsigned long long)member->request.incarnation);
     return 1;
+}
+
+/* Somebody wrote over our request before it was granted. */
+static int overwritten(struct member *member)
+{
+    struct node_request_shared found;
+    if (!region_node_request_observe(member->region, member->node, &found) || /* R7 */
+        found.incarnation == member->request.incarnation)
+        return 0;
+    error_set(&member->failure, EMB_ERR_EXISTS,
+              "node id %u is asked for by two processes at the same time, this one and one that "
+              "listens on %.*s:%u; accepted: one process a node id",
+              member->node, NODE_HOST_BYTES, found.host, found.port);
+    return 1;
+}
+
+static int learn(struct member *member)
+{
+    uint64_t incarnation = follower_meta(member->follower)->nodes[member->node].incarnation;
+    if (incarnation > member->request.incarnation)
+        return replaced(member, incarnation);
+    if (member->admitted)
+        return 0;
+    if (incarnation != member->request.incarnation)
+        return overwritten(member);
+    member->admitted = follower_is_current(member->follower);
+    return member->admitted;
+}
+
+/* ---- how the others are ---------------------------------------------------------------------- */
+
+static void watch(struct member *member, uint64_t now_ns)
+{
+    bool paused = now_ns - member->turn_ns > OWN_PAUSE_NS;
+    uint64_t live = follower_live_nodes(member->follower);
+    for (uint32_t node = 0; node < NODE_MAX; node++) {
+        struct pulse *pulse = &member->pulses[node];
+        if (!(live >> node & 1)) {
+            *pulse = (struct pulse){0};
+            continue;
+        }
+        uint64_t heartbeat = mem_observe_u64(
+            &member->region->mem, &region_node_beat(member->region, node)->heartbeat); /* R7 */
+        if (heartbeat != pulse->heartbeat || paused)
+            *pulse = (struct pulse){.heartbeat = heartbeat, .moved_ns = now_ns};
+    }
 }
 
 int member_do_work(struct member *member, uint64_t now_ns)
 {
-    uint64_t incarnation = follower_meta(member->follower)->nodes[member->node].incarnation;
     if (member->failure.code != EMB_OK)
         return 0;
-    if (incarnation > member->incarnation)
-        return replaced(member, incarnation);
-    if (member->admitted || incarnation != member->incarnation)
-        return 0;
-    member->admitted = true;
-    return 1;
+    if (now_ns - member->watch_ns >= WATCH_EVERY_NS) {
+        watch(member, now_ns);
+        member->watch_ns = now_ns;
+    }
+    member->turn_ns = now_ns;
+    return learn(member);
+}
+
+uint64_t member_silent_ns(const struct member *member, uint32_t node)
+{
+    uint64_t moved_ns = member->pulses[node].moved_ns;
+    return moved_ns ? member->turn_ns - moved_ns : 0;
 }
 
 bool member_admitted(const struct member *member)
@@ -142,7 +227,7 @@ bool member_admitted(const struct member *member)
 
 uint64_t member_incarnation(const struct member *member)
 {
-    return member->incarnation;
+    return member->request.incarnation;
 }
 
 int member_failure(const struct member *member, struct error *err)

@@ -3,8 +3,11 @@
  * from the log that it was admitted (META_NODE_ADMIT of its own incarnation). An agent in the
  * thread of the node's follower, called after it. Design: 3-protocol, "Start".
  *
- * Writer of the request line of its node; readers: the sequencer, tools (edge R7). The request is
- * published once: it stands until a later incarnation replaces it. Heartbeats are the follower's.
+ * It also times the other nodes' heartbeats, on its own clock, for whoever asks how they are.
+ *
+ * Writer of the request line of its node; readers: the sequencer, tools, later starts of this node
+ * (edge R7). The request is published once, and once more when the node has left. Heartbeats are
+ * the follower's.
  * Lifetime: the node's; the follower and the region must outlive it.
  */
 #ifndef CLUSTER_MEMBER_H
@@ -20,11 +23,20 @@
 
 struct member;
 
+/*
+ * Whether this node id may be taken, and the incarnation to take it with: above every earlier one.
+ * Before anything else of the node touches the region: its lines have one writer. EMB_ERR_EXISTS: a
+ * process took it and has not left; *err says which, at what address. Two that ask at the very same
+ * time are told apart by member_failure. The caller holds the lock of the node's data directory.
+ */
+int member_take_place(struct env *env, struct region *region, uint32_t node, uint64_t *incarnation,
+                      struct error *err);
+
 struct member_options {
-    struct env *env;
     struct region *region;
     struct follower *follower;
     uint32_t node;
+    uint64_t incarnation;      /* of member_take_place */
     uint32_t roles;            /* enum node_roles */
     uint32_t lanes_wanted;     /* 1 to NODE_LANES_MAX */
     const uint8_t *store_uuid; /* 16 bytes; NULL: no store */
@@ -33,11 +45,8 @@ struct member_options {
     uint32_t life;             /* of its store; 0: none yet */
 };
 
-/*
- * Chooses an incarnation above every earlier one of this node id and publishes the request.
- * EMB_ERR_INVALID_ARGUMENT with the field, its value and what is accepted; EMB_ERR_NO_MEMORY.
- * The caller holds the lock of the node's data directory: no second process does this at once.
- */
+/* Publishes the request. EMB_ERR_INVALID_ARGUMENT with the field, its value and what is accepted;
+   EMB_ERR_NO_MEMORY. */
 int member_create(const struct member_options *options, struct member **member, struct error *err);
 void member_destroy(struct member *member);
 
@@ -45,8 +54,13 @@ void member_destroy(struct member *member);
 int member_do_work(struct member *member, uint64_t now_ns);
 bool member_admitted(const struct member *member);
 uint64_t member_incarnation(const struct member *member);
-/* EMB_OK, or EMB_ERR_EXISTS: another incarnation of this node id was admitted after this one;
-   this one has ended. */
+/* EMB_OK, or EMB_ERR_EXISTS: another process asks with this node id, or was admitted after this
+   one, which has ended. */
 int member_failure(const struct member *member, struct error *err);
+/* Says in its line that this incarnation has left: its META_NODE_LEAVE is in the log, and its
+   agents stand still. The id may be taken again. */
+void member_left(struct member *member);
+/* For how long no heartbeat of that node has been seen, in ns; 0 while it is not a live one. */
+uint64_t member_silent_ns(const struct member *member, uint32_t node);
 
 #endif

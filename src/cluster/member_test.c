@@ -6,6 +6,7 @@
 /* Stand-ins for the follower and the clock. */
 struct follower {
     struct meta_state meta;
+    bool current;
 };
 struct env {
     uint64_t wall_ms;
@@ -20,6 +21,19 @@ const struct meta_state *follower_meta(const struct follower *f)
     return &f->meta;
 }
 
+bool follower_is_current(const struct follower *f)
+{
+    return f->current;
+}
+
+uint64_t follower_live_nodes(const struct follower *f)
+{
+    uint64_t live = 0;
+    for (uint32_t node = 0; node < NODE_MAX; node++)
+        live |= (uint64_t)f->meta.nodes[node].live << node;
+    return live;
+}
+
 uint64_t env_wall_ms(struct env *e)
 {
     return e->wall_ms;
@@ -28,11 +42,12 @@ uint64_t env_wall_ms(struct env *e)
 static struct member_options options_of(struct rig *rig)
 {
     memset(&follower, 0, sizeof follower);
+    follower.current = true;
     env.wall_ms = 1700000000000;
-    return (struct member_options){.env = &env,
-                                   .region = &rig->region,
+    return (struct member_options){.region = &rig->region,
                                    .follower = &follower,
                                    .node = NODE,
+                                   .incarnation = env.wall_ms,
                                    .roles = ROLE_BROKER | ROLE_REPLICA,
                                    .lanes_wanted = 2,
                                    .store_uuid = uuid,
@@ -66,21 +81,91 @@ static void incarnations_rise_though_the_clock_does_not(void **state)
 {
     struct rig *rig = *state;
     struct member_options options = options_of(rig);
+    struct error err;
     uint64_t before = 0;
     for (int i = 0; i < 4; i++) {
         struct member *member;
+        assert_int_equal(member_take_place(&env, &rig->region, NODE, &options.incarnation, &err),
+                         EMB_OK);
+        assert_true(options.incarnation > before);
+        before = options.incarnation;
         assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
-        assert_true(member_incarnation(member) > before);
-        before = member_incarnation(member);
+        member_left(member);
         member_destroy(member);
         env.wall_ms -= 5000;
     }
     assert_int_equal(before, 1700000000003);
-    env.wall_ms = 1700000009999;
-    follower.meta.nodes[NODE].incarnation = 1800000000000;
+}
+
+static void a_place_is_taken_until_it_is_left(void **state)
+{
+    struct rig *rig = *state;
     struct member *member;
+    struct member_options options = options_of(rig);
+    struct error err;
+    uint64_t incarnation = 0;
+    assert_int_equal(member_take_place(&env, &rig->region, NODE, &incarnation, &err), EMB_OK);
+    assert_int_equal(incarnation, env.wall_ms);
     assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
-    assert_int_equal(member_incarnation(member), 1800000000001);
+    assert_int_equal(member_take_place(&env, &rig->region, NODE, &incarnation, &err),
+                     EMB_ERR_EXISTS);
+    assert_non_null(strstr(err.text, "node id 3"));
+    assert_non_null(strstr(err.text, "192.168.100.200:9653"));
+    assert_int_equal(member_take_place(&env, &rig->region, NODE - 1, &incarnation, &err), EMB_OK);
+    member_left(member);
+    assert_int_equal(member_take_place(&env, &rig->region, NODE, &incarnation, &err), EMB_OK);
+    assert_int_equal(incarnation, options.incarnation + 1);
+    member_destroy(member);
+}
+
+/* Both found the place free; the line has one of them, and the other learns it. */
+static void two_that_ask_at_once_are_told(void **state)
+{
+    struct rig *rig = *state;
+    struct member *first, *second;
+    struct member_options options = options_of(rig);
+    struct error err;
+    assert_int_equal(member_create(&options, &first, NULL), EMB_OK);
+    options.incarnation++;
+    options.port = 9699;
+    assert_int_equal(member_create(&options, &second, NULL), EMB_OK);
+    assert_int_equal(member_do_work(second, 1), 0);
+    assert_int_equal(member_failure(second, NULL), EMB_OK);
+    assert_int_equal(member_do_work(first, 1), 1);
+    assert_int_equal(member_failure(first, &err), EMB_ERR_EXISTS);
+    assert_non_null(strstr(err.text, "192.168.100.200:9699"));
+    member_destroy(first);
+    member_destroy(second);
+}
+
+static void beat(struct rig *rig, uint32_t node, uint64_t count)
+{
+    mem_publish_u64(&rig->region.mem, &region_node_beat(&rig->region, node)->heartbeat, count);
+    mem_drain(&rig->region.mem);
+}
+
+static void silence_is_measured_and_not_taken_from_pauses_of_our_own(void **state)
+{
+    const uint64_t ms = 1000000;
+    struct rig *rig = *state;
+    struct member *member;
+    struct member_options options = options_of(rig);
+    assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
+    follower.meta.nodes[7].live = follower.meta.nodes[8].live = true;
+    for (uint64_t now = 1000; now <= 1500; now += 10) {
+        beat(rig, 7, now);
+        member_do_work(member, now * ms);
+    }
+    assert_int_equal(member_silent_ns(member, 7), 0);
+    assert_int_equal(member_silent_ns(member, 8), 500 * ms);
+    assert_int_equal(member_silent_ns(member, 9), 0);
+    member_do_work(member, 1521 * ms); /* 21 ms: everybody's time begins anew */
+    assert_int_equal(member_silent_ns(member, 8), 0);
+    member_do_work(member, 1540 * ms);
+    assert_int_equal(member_silent_ns(member, 8), 19 * ms);
+    follower.meta.nodes[8].live = false;
+    member_do_work(member, 1550 * ms);
+    assert_int_equal(member_silent_ns(member, 8), 0);
     member_destroy(member);
 }
 
@@ -91,12 +176,15 @@ static void only_its_own_incarnation_admits_it(void **state)
     struct member_options options = options_of(rig);
     follower.meta.nodes[NODE].incarnation = 1699999999999; /* of the process before */
     follower.meta.nodes[NODE].live = true;
+    follower.current = false;
     assert_int_equal(member_create(&options, &member, NULL), EMB_OK);
     assert_int_equal(member_do_work(member, 1), 0);
     assert_false(member_admitted(member));
     follower.meta.nodes[NODE - 1].incarnation = member_incarnation(member);
     assert_int_equal(member_do_work(member, 2), 0);
     follower.meta.nodes[NODE].incarnation = member_incarnation(member);
+    assert_int_equal(member_do_work(member, 3), 0); /* its follower is not there yet */
+    follower.current = true;
     assert_int_equal(member_do_work(member, 3), 1);
     assert_true(member_admitted(member));
     assert_int_equal(member_do_work(member, 4), 0);
@@ -180,6 +268,8 @@ static void the_longest_host_is_taken_whole(void **state)
     {                                                                                              \
         IN(the_request_carries_all_that_was_asked),                                                \
             IN(incarnations_rise_though_the_clock_does_not),                                       \
+            IN(a_place_is_taken_until_it_is_left), IN(two_that_ask_at_once_are_told),              \
+            IN(silence_is_measured_and_not_taken_from_pauses_of_our_own),                          \
             IN(only_its_own_incarnation_admits_it), IN(a_later_incarnation_ends_it),               \
             IN(impossible_requests_are_refused), IN(the_longest_host_is_taken_whole),              \
     }

@@ -9,6 +9,8 @@
 
 #include "base/assert.h"
 
+#define ASKS_PAYLOAD 4 /* DATA: its payload is in the care of a chain alone */
+
 int durable_init(struct durable *d, struct region *region, const struct meta_state *meta)
 {
     *d = (struct durable){.region = region, .meta = meta};
@@ -45,6 +47,7 @@ void durable_note(struct durable *d, uint64_t position, const struct goi_entry_s
 {
     ASSERT(position == d->end);
     unsigned asks = entry->flags & (ENTRY_ASKS_SYNC | ENTRY_ASKS_COPY);
+    asks |= entry->kind == ENTRY_DATA ? ASKS_PAYLOAD : 0;
     *cell_at(d, position) = (struct durable_cell){
         .lane = entry->lane, .asks = (uint8_t)(asks | members_wanted(d, entry) << 4)};
     d->end = position + 1;
@@ -58,12 +61,24 @@ void durable_note_jump(struct durable *d, uint64_t end, uint64_t next_start)
     d->end = next_start;
 }
 
-static bool any_store(const struct meta_state *meta)
+static bool has_store(const struct meta_node *node)
 {
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        if (meta->nodes[node].live && (meta->nodes[node].roles & ROLE_REPLICA))
-            return true;
-    return false;
+    return node->live && (node->roles & ROLE_REPLICA);
+}
+
+/* Before the chains: every store there is has synced it, or there is none. A store that joins later
+   begins with the whole META state. */
+static bool stores_cover(struct durable *d, unsigned asks, uint64_t position)
+{
+    for (uint32_t node = 0; node < NODE_MAX; node++) {
+        if (!has_store(&d->meta->nodes[node]))
+            continue;
+        struct node_read_shared *line = region_node_read(d->region, node);
+        if ((asks & ASKS_PAYLOAD) || /* R7, to act: clients are answered by it */
+            mem_observe_u64_to_act(&d->region->mem, &line->store_synced) <= position)
+            return false;
+    }
+    return true;
 }
 
 static void observe_tail(struct durable *d, uint32_t lane, uint32_t tail)
@@ -99,7 +114,7 @@ static bool covered(struct durable *d, uint64_t position, bool count_members)
         return true;
     const struct meta_chain *chain = &d->meta->lanes[cell->lane].chain;
     if (chain->count == 0)
-        return !any_store(d->meta);
+        return stores_cover(d, cell->asks, position);
     if (count_members && chain->count < (unsigned)(cell->asks >> 4))
         return false;
     return tail_covers(d, cell->lane, asks, position);

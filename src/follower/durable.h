@@ -2,7 +2,8 @@
  * D and kept: how far the log is what it promises. D is the position below which every entry has
  * on its chain what it asks for, and its chain enough members; kept is the same without the member
  * count. Both are computed from the completion words of the chains' tails (edge R8), each node for
- * itself. Design: 3-protocol, "D".
+ * itself. Until a lane has its chain, what has no payload to be copied (META, refusals) is durable
+ * once every admitted store has synced it. Design: 3-protocol, "D".
  *
  * Two steps, so that an epoch check can stand between them: durable_scan reads, durable_accept
  * makes it count. Owner: a follower, or the sequencer. One thread.
@@ -21,7 +22,7 @@
 /* What an entry asks of its chain; one for each GOI slot. */
 struct durable_cell {
     uint8_t lane;
-    uint8_t asks; /* ENTRY_ASKS_* | min_insync << 4 */
+    uint8_t asks; /* ENTRY_ASKS_* | ASKS_PAYLOAD | min_insync << 4 */
 };
 
 struct durable_jump {

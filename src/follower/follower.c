@@ -23,6 +23,7 @@ int follower_create(const struct follower_options *options, struct follower **ou
         return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a follower");
     f->region = options->region;
     f->node = options->node;
+    f->incarnation = options->incarnation;
     f->entries_per_turn = options->entries_per_turn ? options->entries_per_turn : ENTRIES_PER_TURN;
     f->taken = calloc(f->entries_per_turn, sizeof *f->taken);
     ring_init(&f->outcomes, sizeof(struct outcome));
@@ -56,6 +57,14 @@ void follower_destroy(struct follower *f)
 
 /* ---- the reading half ------------------------------------------------------------------------ */
 
+static void note_live_nodes(struct follower *f)
+{
+    f->live_nodes = 0;
+    for (uint32_t node = 0; node < NODE_MAX; node++)
+        if (f->meta.nodes[node].live)
+            f->live_nodes |= 1ULL << node;
+}
+
 /* Finds the highest epoch and its record; false while there is none to follow. */
 static bool find_epoch(struct follower *f)
 {
@@ -66,8 +75,12 @@ static bool find_epoch(struct follower *f)
     struct interval first;
     if (!region_interval_observe(f->region, view.workspace, view.epoch, 0, &first))
         return false; /* an epoch without a record never was */
-    if (f->epoch.epoch == 0) {
-        f->position = first.next_start;
+    if (f->epoch.epoch == 0 && f->incarnation) {
+        if (!join_begin(f, &view, first.next_start))
+            return false;
+        note_live_nodes(f);
+    } else if (f->epoch.epoch == 0) {
+        f->position = f->admitted = f->covers = first.next_start;
         durable_begin(&f->durable, f->position);
     }
     f->epoch = view;
@@ -131,18 +144,14 @@ static void note_outcome(struct follower *f, uint64_t position,
         fail(f, position, "no memory for its outcome");
 }
 
-static void note_live_nodes(struct follower *f)
-{
-    f->live_nodes = 0;
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        if (f->meta.nodes[node].live)
-            f->live_nodes |= 1ULL << node;
-}
-
 static int take_entry(struct follower *f, const struct goi_entry_shared *entry)
 {
     uint64_t position = f->position;
     struct meta_record record;
+    if (position < f->admitted) {
+        join_take(f, entry);
+        return EMB_OK;
+    }
     if (entry->kind == ENTRY_META) {
         const unsigned char *bytes = follower_payload(f, entry);
         if (!bytes || meta_batch_read(bytes, payload_bytes(entry->payload), &record, NULL))
@@ -177,7 +186,8 @@ int follower_do_work(struct follower *f, uint64_t now_ns)
     int work = durable_accept(&f->durable) ? 1 : 0;
     for (uint32_t i = 0; i < count && take_entry(f, &f->taken[i]) == EMB_OK; i++)
         work++;
-    if (count == 0 && f->position < committed && !follow_jump(f, &f->position))
+    if (count == 0 && f->position < committed && !follow_jump(f, &f->position) &&
+        !join_passes_over(f))
         fail(f, f->position, "it is below committed_seq but not there: lapped");
     f->counters.entries += count;
     pins_publish(f, now_ns);
@@ -196,6 +206,21 @@ int follower_failure(const struct follower *f, struct error *err)
 uint64_t follower_epoch(const struct follower *f)
 {
     return f->epoch.epoch;
+}
+
+uint32_t follower_sequencer(const struct follower *f)
+{
+    return f->epoch.epoch ? f->epoch.sequencer : NODE_MAX;
+}
+
+bool follower_is_current(const struct follower *f)
+{
+    return f->epoch.epoch != 0 && f->position >= f->covers;
+}
+
+uint64_t follower_admitted(const struct follower *f)
+{
+    return f->admitted;
 }
 
 uint64_t follower_position(const struct follower *f)

@@ -24,6 +24,9 @@ struct follower;
 struct follower_options {
     struct region *region;
     uint32_t node;
+    /* Of the node's request, which is published: the follower begins once that is admitted, with
+       the checkpoint that says so. 0: it reads the log from its first entry. */
+    uint64_t incarnation;
     uint32_t entries_per_turn; /* 0: 256 */
 };
 
@@ -36,9 +39,22 @@ int follower_do_work(struct follower *follower, uint64_t now_ns);
    incarnation has ended. */
 int follower_failure(const struct follower *follower, struct error *err);
 
+/*
+ * Of a follower that has failed while its node was leaving: whether a checkpoint says that it is
+ * out. The META state is that checkpoint's from then on.
+ */
+bool follower_was_let_go(struct follower *follower);
+
 /* ---- positions ------------------------------------------------------------------------------- */
 
 uint64_t follower_epoch(const struct follower *follower); /* 0: no sequencer yet */
+/* The node that this epoch was granted to; NODE_MAX: none yet. */
+uint32_t follower_sequencer(const struct follower *follower);
+/* Whether all that is asked of it here is of one moment: it has read what its checkpoint covers. */
+bool follower_is_current(const struct follower *follower);
+/* The position of the node's admission: from there on everything stands for it. The log's first
+   position for a follower that reads it all. */
+uint64_t follower_admitted(const struct follower *follower);
 /* Everything below has been taken (and is below committed_seq of its epoch). */
 uint64_t follower_position(const struct follower *follower);
 uint64_t follower_durable(const struct follower *follower); /* D */

@@ -145,6 +145,21 @@ void index_note(struct follower *f, uint64_t position, const struct goi_entry_sh
     sample_batch(topic, position, entry);
 }
 
+void index_note_early(struct follower *f, uint64_t position, const struct goi_entry_shared *entry)
+{
+    uint32_t segment = region_segment_of(f->region, payload_address(entry->payload));
+    bool data = entry->kind == ENTRY_DATA;
+    bool first_life = segment != UINT32_MAX && region_segment_generation(f->region, segment) == 1;
+    if (data && first_life) {
+        index_note(f, position, entry);
+        return;
+    }
+    evict(f, cell_at(f, position), position % f->region->areas.goi_entries);
+    *cell_at(f, position) = (struct index_cell){.lap = lap_of(f, position)};
+    if (data) /* a reader never goes over a hole */
+        f->memory_floor = position + 1;
+}
+
 /* ---- searching ------------------------------------------------------------------------------- */
 
 static bool segment_stands(struct follower *f, uint64_t payload, uint32_t generation)

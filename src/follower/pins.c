@@ -3,15 +3,21 @@
 
 #define HEARTBEAT_NS 1000000ULL
 
+/*
+ * The node's lines are what its earlier incarnations left in them: published words never fall. That
+ * `needed` is an old one does no harm: it is below the admission of this incarnation, and counts
+ * from there on.
+ */
 void pins_init(struct follower *f)
 {
     f->needed_by_replica = NO_POSITION;
     f->reading = NO_POSITION;
     struct mem *mem = &f->region->mem;
     struct node_read_shared *line = region_node_read(f->region, f->node);
-    mem_publish_u64(mem, &line->read_position, 0);
-    mem_publish_u64(mem, &line->needed, 0);
-    mem_publish_u64(mem, &line->store_synced, 0);
+    f->position_published = mem_observe_u64(mem, &line->read_position);
+    f->needed_published = mem_observe_u64(mem, &line->needed);
+    f->store_synced = mem_observe_u64(mem, &line->store_synced);
+    f->heartbeat = mem_observe_u64(mem, &region_node_beat(f->region, f->node)->heartbeat);
     mem_publish_u64(mem, &line->reading, NO_POSITION);
     mem_drain(mem);
 }
@@ -51,7 +57,7 @@ void follower_set_needed(struct follower *f, uint64_t position)
 
 void follower_set_store_synced(struct follower *f, uint64_t position)
 {
-    if (position == f->store_synced)
+    if (position <= f->store_synced)
         return;
     f->store_synced = position;
     mem_publish_u64(&f->region->mem, &region_node_read(f->region, f->node)->store_synced, position);

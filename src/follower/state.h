@@ -46,6 +46,10 @@ struct follower {
     struct epoch_view epoch; /* epoch 0: none yet */
     uint64_t line;           /* of the epoch record to look at next */
     uint64_t position;
+    uint64_t incarnation;     /* 0: the log is read from its first entry */
+    uint64_t checkpoint_seen; /* number of the last one that was looked into */
+    uint64_t admitted;        /* A of join.c: below it the state is the checkpoint's */
+    uint64_t covers;          /* of that checkpoint */
     uint64_t live_nodes;
     struct error failure;
 
@@ -75,6 +79,16 @@ void index_free(struct follower *f);
 /* Takes an entry (of any kind) into the index; the payload's segment is observed if it may be
    another life of it. */
 void index_note(struct follower *f, uint64_t position, const struct goi_entry_shared *entry);
+/* The same for an entry that nothing holds in memory: it counts only if it cannot be another's. */
+void index_note_early(struct follower *f, uint64_t position, const struct goi_entry_shared *entry);
+
+/* join.c: false while there is no checkpoint of this epoch that holds the node's admission. `first`
+   is the log's first position. */
+bool join_begin(struct follower *f, const struct epoch_view *epoch, uint64_t first);
+/* The entry at the position is gone. true: it need not be there, the log is read from D on. */
+bool join_passes_over(struct follower *f);
+/* Takes an entry below the admission. */
+void join_take(struct follower *f, const struct goi_entry_shared *entry);
 
 /* pins.c */
 void pins_init(struct follower *f);

@@ -49,7 +49,8 @@ struct committed_shared {
 /*
  * Checkpoint header line, at the head of each half: 0 sequence:8 (rises by one each checkpoint)
  * 8 owner_epoch:8  16 covers:8 (the state holds everything below this position)  24 bytes:8 (of the
- * body)  32 body_crc:4  36 zero:24  60 crc:4. The body is written and drained before its header.
+ * body)  32 body_crc:4  36 zero:4  40 durable:8 (D as its writer knew it when it began)  48 zero:12
+ * 60 crc:4. The body is written and drained before its header.
  * A reader takes the half with the higher valid sequence and reads it again if it changed.
  */
 struct checkpoint_shared {
@@ -58,7 +59,9 @@ struct checkpoint_shared {
     uint64_t covers;
     uint64_t bytes;
     uint32_t body_crc;
-    uint8_t reserved[24];
+    uint32_t reserved;
+    uint64_t durable;
+    uint8_t reserved_too[12];
     uint32_t crc;
 };
 
@@ -68,6 +71,7 @@ _Static_assert(sizeof(struct interval_shared) == LINE_BYTES, "one line");
 _Static_assert(offsetof(struct interval_shared, crc) == 60, "interval layout");
 _Static_assert(sizeof(struct committed_shared) == LINE_BYTES, "one line");
 _Static_assert(sizeof(struct checkpoint_shared) == LINE_BYTES, "one line");
+_Static_assert(offsetof(struct checkpoint_shared, durable) == 40, "checkpoint layout");
 _Static_assert(offsetof(struct checkpoint_shared, crc) == 60, "checkpoint layout");
 
 #endif

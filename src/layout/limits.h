@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define LAYOUT_VERSION   1
+#define LAYOUT_VERSION   2
 #define LINE_BYTES       64
 #define NODE_MAX         32
 #define LANE_MAX         64

@@ -2,7 +2,8 @@
  * What one node says of itself: its lines of the node table, and what its replica has done.
  *
  * Node lines, 3 x 64 bytes; writer: that node; readers: everybody.
- *   request: 0 incarnation:8 (rises with every start)  8 roles:4  12 lanes_wanted:4
+ *   request: 0 incarnation:8 (rises with every start)  8 roles:4 (0: this incarnation has left)
+ *     12 lanes_wanted:4
  *     16 store_uuid:16  32 address:22 (host, zero-padded)  54 port:2  56 life:4  60 crc:4
  *     Stale read: an older incarnation, whose admission the node itself ignores.
  *   beat: 0 heartbeat:8  8 epoch_floor:8  16 zero:48. Stale: it seems a little slower.

@@ -3,8 +3,8 @@
  * reads payload. Beside it the allocation words, a bitmap (one bit a segment, set: taken) used on
  * hardware-coherent regions only; elsewhere every node has a partition of its own.
  *
- *   0 generation:8 (rises with every life of the segment)  8 owner:4 (node)  12 lane:4
- *   16 zero:44  60 crc:4
+ *   0 generation:8 (rises with every life of the segment)  8 owner:4 (node; NODE_MAX: given back)
+ *   12 lane:4  16 zero:44  60 crc:4
  *
  * The generation is raised and drained before the first byte of a new life is written; a reader
  * compares it with the one it knew, so a stale read of it is caught by the pin of edge R5.

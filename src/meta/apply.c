@@ -65,6 +65,18 @@ static int decide_session_end(const struct meta_state *state, const struct meta_
     return EMB_OK;
 }
 
+/* A node leaves with all its lanes, by a slot of one of them. */
+static int decide_leave(const struct meta_state *state, const struct meta_record *record,
+                        const struct goi_entry_shared *entry)
+{
+    const struct meta_node *node = &state->nodes[record->leave.node];
+    bool own = entry->lane < LANE_MAX && state->lanes[entry->lane].node == record->leave.node;
+    if (!own || !node->live || node->incarnation != record->leave.incarnation ||
+        (node->roles & (ROLE_SEQUENCER | ROLE_STANDBY)))
+        return EMB_ERR_PERMISSION;
+    return meta_node_in_chain(state, record->leave.node) ? EMB_ERR_BUSY : EMB_OK;
+}
+
 int meta_decide(const struct meta_state *state, const struct meta_record *record,
                 struct goi_entry_shared *entry)
 {
@@ -82,6 +94,8 @@ int meta_decide(const struct meta_state *state, const struct meta_record *record
         return decide_session_open(state, record, entry);
     case META_SESSION_END:
         return decide_session_end(state, record, entry);
+    case META_NODE_LEAVE:
+        return decide_leave(state, record, entry);
     default:
         return EMB_ERR_PERMISSION; /* the sequencer's own records are not for nodes to ask for */
     }
@@ -199,6 +213,21 @@ static void apply_admit(struct meta_state *state, uint64_t position,
     }
 }
 
+static void apply_leave(struct meta_state *state, uint64_t position,
+                        const struct meta_record *record)
+{
+    struct meta_node *node = &state->nodes[record->leave.node];
+    if (position >= node->as_of)
+        node->live = false;
+    for (uint32_t i = 0; i < node->lane_count; i++) {
+        struct meta_lane *lane = &state->lanes[node->lanes[i]];
+        if (position < lane->as_of || lane->node != record->leave.node)
+            continue;
+        lane->node = NODE_MAX;
+        lane->start = record->leave.lane_ends[i];
+    }
+}
+
 static void apply_chain(struct meta_state *state, uint64_t position,
                         const struct meta_record *record)
 {
@@ -242,6 +271,9 @@ static void apply_meta(struct meta_state *state, uint64_t position,
         break;
     case META_SESSION_END:
         apply_session_end(state, position, entry);
+        break;
+    case META_NODE_LEAVE:
+        apply_leave(state, position, record);
         break;
     }
 }

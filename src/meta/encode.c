@@ -56,6 +56,7 @@ struct item_node {
 struct item_lane {
     uint64_t granted_position;
     uint64_t chain_position;
+    uint64_t start;
     uint32_t lane;
     uint32_t node;
     uint32_t generation;
@@ -83,7 +84,7 @@ struct item_session {
 _Static_assert(sizeof(struct item_head) == 16, "packed");
 _Static_assert(sizeof(struct item_topic) == 288, "packed, below 320 with its head");
 _Static_assert(sizeof(struct item_node) == 88, "packed, below 128 with its head");
-_Static_assert(sizeof(struct item_lane) == 64, "packed, below 192 with its head");
+_Static_assert(sizeof(struct item_lane) == 72, "packed, below 192 with its head");
 _Static_assert(sizeof(struct item_session) == 368,
                "packed; with its head 384, as region/geometry.c counts");
 
@@ -152,6 +153,7 @@ static bool put_lane(struct out *out, const struct meta_lane *lane, uint32_t id)
 {
     struct item_lane item = {.granted_position = lane->granted_position,
                              .chain_position = lane->chain.position,
+                             .start = lane->start,
                              .lane = id,
                              .node = lane->node,
                              .generation = lane->generation,
@@ -293,6 +295,7 @@ static bool load_lane(struct meta_state *state, const struct item_head *head,
     *lane = (struct meta_lane){.as_of = head->as_of,
                                .node = item->node,
                                .generation = item->generation,
+                               .start = item->start,
                                .granted_position = item->granted_position,
                                .chain = {.version = item->chain_version,
                                          .count = item->chain_count,

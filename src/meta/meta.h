@@ -31,6 +31,7 @@ enum meta_type {
     META_TOPIC_DELETE = 7,   /* node: topic id */
     META_SESSION_OPEN = 8,   /* node: topic id */
     META_SESSION_END = 9,    /* node (closed, connection lost) or sequencer (fenced): session */
+    META_NODE_LEAVE = 10,    /* node: it publishes nothing after this slot; where its lanes end */
     META_TYPE_END
 };
 
@@ -92,6 +93,12 @@ struct meta_record {
             uint64_t session;
             uint32_t reason; /* enum meta_end_reason */
         } session_end;
+        struct {
+            uint64_t incarnation;
+            uint32_t node;
+            uint32_t reserved;
+            uint64_t lane_ends[NODE_LANES_MAX]; /* of its lanes, as admitted: the next index */
+        } leave;
         uint8_t bytes[312];
     };
 };
@@ -146,6 +153,7 @@ struct meta_lane {
     uint64_t as_of;
     uint32_t node;       /* NODE_MAX: not granted */
     uint32_t generation; /* rises with each grant */
+    uint64_t start;      /* the first index of this generation, or of the next while not granted */
     uint64_t granted_position;
     struct meta_chain chain;
 };
@@ -189,6 +197,8 @@ struct meta_state {
 int meta_state_init(struct meta_state *state, uint32_t topics_max, uint32_t sessions_max);
 void meta_state_free(struct meta_state *state);
 
+/* Whether a node's store is a member of any lane's chain. */
+bool meta_node_in_chain(const struct meta_state *state, uint32_t node);
 /* NULL when there is none; a deleted topic is found by its id only. */
 struct meta_topic *meta_topic_by_name(const struct meta_state *state, const char *name);
 struct meta_topic *meta_topic_by_id(const struct meta_state *state, uint32_t id);
@@ -203,8 +213,8 @@ const struct session_batch *meta_session_batch(const struct meta_session *sessio
 /*
  * Whether a request can be granted now; fills what the sequencer assigns (entry->topic,
  * entry->session). EMB_OK, or the reason to reject: TOPIC_EXISTS, INVALID_SETTING, UNKNOWN_TOPIC,
- * LIMIT, UNKNOWN_SESSION, NOT_SUPPORTED, and UNAVAILABLE (fewer stores than replicas, or no
- * producer id is reserved: ask again).
+ * LIMIT, UNKNOWN_SESSION, NOT_SUPPORTED, BUSY (a store that leaves is in a chain), and UNAVAILABLE
+ * (fewer stores than replicas, or no producer id is reserved: ask again).
  */
 int meta_decide(const struct meta_state *state, const struct meta_record *record,
                 struct goi_entry_shared *entry);

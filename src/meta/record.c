@@ -28,7 +28,7 @@ static int bad(struct error *err, const char *what, uint64_t value, const char *
 static int check_fields(const struct meta_record *r, struct error *err)
 {
     if (r->type == 0 || r->type >= META_TYPE_END)
-        return bad(err, "type", r->type, "1 to 9 are known");
+        return bad(err, "type", r->type, "1 to 10 are known");
     if (r->version != 1)
         return bad(err, "version", r->version, "1 is known");
     if (r->type == META_NODE_ADMIT) {
@@ -47,6 +47,8 @@ static int check_fields(const struct meta_record *r, struct error *err)
             if (r->chain.members[i] >= NODE_MAX)
                 return bad(err, "chain member", r->chain.members[i], "below 32");
     }
+    if (r->type == META_NODE_LEAVE && r->leave.node >= NODE_MAX)
+        return bad(err, "node", r->leave.node, "below 32");
     if (r->type == META_TOPIC_CREATE && !memchr(r->topic_create.name, 0, TOPIC_NAME_MAX + 1))
         return bad(err, "topic name", 0, "it must end within 250 bytes");
     return EMB_OK;

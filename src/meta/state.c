@@ -48,6 +48,15 @@ struct meta_topic *meta_topic_by_id(const struct meta_state *state, uint32_t id)
     return &state->topics[id - 1];
 }
 
+bool meta_node_in_chain(const struct meta_state *state, uint32_t node)
+{
+    for (uint32_t lane = 0; lane <= LANE_MAX; lane++)
+        for (uint32_t i = 0; i < state->lanes[lane].chain.count; i++)
+            if (state->lanes[lane].chain.members[i] == node)
+                return true;
+    return false;
+}
+
 struct meta_topic *meta_topic_by_name(const struct meta_state *state, const char *name)
 {
     for (uint32_t i = 0; i < state->topics_max; i++) {

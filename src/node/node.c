@@ -13,6 +13,9 @@ struct node {
     struct replica *replica;
     struct broker *broker;
     struct member *member;
+    uint64_t incarnation;
+    enum node_leave leave;
+    struct error why; /* it cannot leave */
 };
 
 static int64_t snapshot(void *arg, void *bytes, size_t capacity)
@@ -59,10 +62,10 @@ static int open_replica(struct node *node, struct error *err)
 static int open_member(struct node *node, uint16_t port, struct error *err)
 {
     const struct node_options *o = &node->options;
-    struct member_options options = {.env = o->env,
-                                     .region = &node->region,
+    struct member_options options = {.region = &node->region,
                                      .follower = node->follower,
                                      .node = o->node,
+                                     .incarnation = node->incarnation,
                                      .roles = o->roles,
                                      .lanes_wanted = 1,
                                      .store_uuid = node->store ? store_uuid(node->store) : NULL,
@@ -88,6 +91,8 @@ static int open_broker(struct node *node, struct error *err)
                                      .follower = node->follower,
                                      .map = o->map,
                                      .node = o->node,
+                                     .roles = o->roles,
+                                     .incarnation = node->incarnation,
                                      .host = o->host,
                                      .port = o->port,
                                      .max_batch_bytes = o->max_batch_bytes,
@@ -103,15 +108,19 @@ static int open_broker(struct node *node, struct error *err)
     return broker_create(&options, &node->broker, err);
 }
 
-/* The broker before the store: a port that is taken then leaves no store behind. */
+/* The place first: nothing is written of a node id that another has. The broker before the store: a
+   port that is taken then leaves no store behind. */
 static int open_parts(struct node *node, struct error *err)
 {
     const struct node_options *o = &node->options;
     int rc = region_attach(&node->region, env_map_base(o->map), env_map_bytes(o->map), o->writeback,
                            err);
+    if (rc == EMB_OK)
+        rc = member_take_place(o->env, &node->region, o->node, &node->incarnation, err);
     if (rc)
         return rc;
-    struct follower_options follower = {.region = &node->region, .node = o->node};
+    struct follower_options follower = {
+        .region = &node->region, .node = o->node, .incarnation = node->incarnation};
     if ((rc = follower_create(&follower, &node->follower, err)) || (rc = open_broker(node, err)) ||
         (rc = open_replica(node, err)))
         return rc;
@@ -139,6 +148,8 @@ void node_destroy(struct node *node)
         return;
     if (node->broker)
         broker_destroy(node->broker);
+    if (node->member && node->leave == NODE_LEFT)
+        member_left(node->member);
     if (node->member)
         member_destroy(node->member);
     if (node->replica)
@@ -149,10 +160,71 @@ void node_destroy(struct node *node)
     free(node);
 }
 
+/* ---- leaving --------------------------------------------------------------------------------- */
+
+static void cannot(struct node *node, const char *why)
+{
+    node->leave = NODE_CANNOT;
+    error_set(&node->why, EMB_ERR_BUSY, "node %u cannot leave the rack: %s", node->options.node,
+              why);
+}
+
+void node_leave(struct node *node)
+{
+    if (node->leave != NODE_STAYS)
+        return;
+    if (node->options.roles & ROLE_SEQUENCER)
+        cannot(node, "it is the sequencer, and another cannot take over yet");
+    else if (meta_node_in_chain(follower_meta(node->follower), node->options.node))
+        cannot(node, "its store is a member of chains, which cannot change yet");
+    else
+        broker_leave(node->broker);
+    if (node->leave == NODE_STAYS)
+        node->leave = NODE_LEAVING;
+}
+
+/* Its follower cannot go on, which is how it should be if nobody counts on the node any more. */
+static bool may_be_out(const struct node *node)
+{
+    return node->leave == NODE_LEAVING && broker_has_asked_to_leave(node->broker);
+}
+
+static void leave_go_on(struct node *node)
+{
+    int reason;
+    enum broker_leave state = broker_leave_state(node->broker, &reason);
+    if (state == BROKER_LEFT)
+        node->leave = NODE_LEFT;
+    else if (state == BROKER_REFUSED)
+        cannot(node, reason == EMB_ERR_BUSY ? "its store has become a member of a chain"
+                                            : error_text(reason));
+}
+
+enum node_leave node_leave_state(const struct node *node, struct error *err)
+{
+    if (err && node->leave == NODE_CANNOT)
+        *err = node->why;
+    return node->leave;
+}
+
+uint64_t node_silent_ns(const struct node *node, uint32_t other)
+{
+    return member_silent_ns(node->member, other);
+}
+
+/* ---- the agent ------------------------------------------------------------------------------- */
+
 /* The follower first: what it takes in this turn the others act upon in it. */
 static int node_do_work(void *state, uint64_t now_ns)
 {
     struct node *node = state;
+    if (node->leave == NODE_LEFT)
+        return 0;
+    if (follower_failure(node->follower, NULL) && may_be_out(node)) {
+        if (follower_was_let_go(node->follower))
+            node->leave = NODE_LEFT;
+        return 0;
+    }
     if (node_failure(node, NULL)) /* what its store has under way would not let the thread sleep */
         return node->store ? store_do_work(node->store, now_ns) : 0;
     int work = follower_do_work(node->follower, now_ns);
@@ -160,6 +232,8 @@ static int node_do_work(void *state, uint64_t now_ns)
     if (node->replica)
         work += replica_do_work(node->replica, now_ns);
     work += broker_do_work(node->broker, now_ns);
+    if (node->leave == NODE_LEAVING)
+        leave_go_on(node);
     return work;
 }
 
@@ -180,7 +254,8 @@ uint16_t node_port(const struct node *node)
 
 int node_failure(const struct node *node, struct error *err)
 {
-    int rc = follower_failure(node->follower, err);
+    int rc = may_be_out(node) || node->leave == NODE_LEFT ? EMB_OK
+                                                          : follower_failure(node->follower, err);
     return rc ? rc : member_failure(node->member, err);
 }
 

@@ -37,13 +37,27 @@ struct node_options {
 
 struct node;
 
-/* Opens store, follower, replica and broker, and asks to be admitted. Errors name the part. */
+/* Opens store, follower, replica and broker, and asks to be admitted. Errors name the part;
+   EMB_ERR_EXISTS: the node id is taken, or the store's directory holds a log. */
 int node_create(const struct node_options *options, struct node **node, struct error *err);
 void node_destroy(struct node *node);
 /* To be added to its runner. */
 struct agent node_agent(struct node *node);
 /* Admitted by the sequencer, as its own follower has read. */
 bool node_admitted(const struct node *node);
+
+enum node_leave {
+    NODE_STAYS,
+    NODE_LEAVING,
+    NODE_LEFT,   /* nothing waits for it: it may be destroyed, and its id taken again */
+    NODE_CANNOT, /* *err says why: it goes on as if it had not been asked, but for clients if the
+                    rack refused it only then */
+};
+/* In the node's thread, between its turns: begins to leave the rack. */
+void node_leave(struct node *node);
+enum node_leave node_leave_state(const struct node *node, struct error *err);
+/* For how long no heartbeat of another node was seen; 0: it is alive, or not in the rack. */
+uint64_t node_silent_ns(const struct node *node, uint32_t other);
 uint16_t node_port(const struct node *node);
 /* EMB_OK, or why its follower cannot go on: the node has ended. */
 int node_failure(const struct node *node, struct error *err);

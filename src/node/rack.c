@@ -79,6 +79,7 @@ static int make_seat(struct rack *rack, struct error *err)
                                    .node = 0,
                                    .nodes = o->nodes,
                                    .replicas = o->replicas,
+                                   .stores = o->replicas ? o->nodes : 0,
                                    .pass_ns = o->pass_ns,
                                    .fence_timeout_ns = o->fence_timeout_ns,
                                    .skip_timeout_ns = o->skip_timeout_ns};
@@ -228,6 +229,8 @@ static int wait_until_ready(struct rack *rack, struct error *err)
     while (rc == EMB_OK && !flag_load_acquire(&rack->ready)) {
         env_poller_wait(nap, NAP_NS);
         rc = rack_failure(rack, err);
+        for (uint32_t id = 0; id < rack->options.nodes && rc == EMB_OK; id++)
+            rc = rack_replica_failure(rack, id, err);
         if (rc == EMB_OK && env_now_ns(env) > end_ns)
             rc = error_set(err, EMB_ERR_TIMEOUT,
                            "the rack's %u nodes were not admitted, or their chains not durable, "

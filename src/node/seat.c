@@ -34,7 +34,7 @@ static int sit_down(struct seat *seat, const struct seat_options *o, struct erro
                                         .epoch = epoch,
                                         .wall_offset_ms = env_wall_ms(o->env) - now_ms,
                                         .chain_length = o->replicas,
-                                        .stores_expected = o->replicas ? o->nodes : 0,
+                                        .stores_expected = o->stores ? o->stores : o->replicas,
                                         .nodes_expected = o->nodes,
                                         .pass_ns = o->pass_ns,
                                         .fence_timeout_ns = o->fence_timeout_ns,

@@ -21,6 +21,7 @@ struct seat_options {
     uint32_t node;     /* whose seat it is; the elector `fixed` grants to it alone */
     uint32_t nodes;    /* of the rack */
     uint32_t replicas; /* members of a chain; 0: nodes have no stores */
+    uint32_t stores;   /* chains are fixed once so many are admitted; 0: as many as a chain has */
     uint64_t pass_ns, fence_timeout_ns, skip_timeout_ns; /* 0: the sequencer's defaults */
 };
 

@@ -63,8 +63,11 @@ static int grow_places(struct blog *blog, uint32_t count)
     return EMB_OK;
 }
 
+/* Its line says so first: who looks for segments of its own never takes one that another has. */
 static void give_back(struct blog *blog, struct blog_segment *place)
 {
+    region_segment_publish(blog->region, place->segment, place->generation, NODE_MAX, blog->lane);
+    mem_drain(&blog->region->mem); /* before another node can take it */
     segment_source_give(blog->source, place->segment);
     place->state = BLOG_EMPTY;
     blog->owned--;
@@ -93,6 +96,41 @@ int blog_init(struct blog *blog, struct region *region, struct segment_source *s
         .tail_start = NOTHING_NEWEST,
     };
     return blog_set_quota(blog, quota);
+}
+
+static int adopt(struct blog *blog, uint32_t segment, uint64_t generation, uint64_t end)
+{
+    int code = grow_places(blog, blog->quota + blog->owned + 1);
+    uint32_t place = oldest_place(blog, BLOG_EMPTY);
+    if (code != EMB_OK)
+        return code;
+    blog->places[place] = (struct blog_segment){
+        .segment = segment,
+        .state = segment_is_living(generation) ? BLOG_FULL : BLOG_RETIRED,
+        .generation = generation,
+        .life = ++blog->lives,
+        .last_position = end - 1,
+    };
+    blog->owned++;
+    segment_source_claim(blog->source, segment);
+    return EMB_OK;
+}
+
+int blog_adopt(struct blog *blog, uint64_t end)
+{
+    const struct segment_source *source = blog->source;
+    struct segment_shared line;
+    ASSERT(end > 0 && blog->owned == 0);
+    for (uint32_t i = 0; i < source->count; i++) {
+        uint32_t segment = source->first + i;
+        if (!region_segment_observe(blog->region, segment, &line) || line.owner != blog->node ||
+            line.lane == LANE_SEQUENCER)
+            continue;
+        int code = adopt(blog, segment, line.generation, end);
+        if (code != EMB_OK)
+            return code;
+    }
+    return EMB_OK;
 }
 
 void blog_free(struct blog *blog)

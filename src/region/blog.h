@@ -39,6 +39,8 @@ void segment_source_partition(struct segment_source *source, struct region *regi
                               uint32_t count);
 /* A free segment, or SEGMENT_NONE. */
 uint32_t segment_source_take(struct segment_source *source);
+/* The caller holds `segment` from an earlier life: it is not given out. */
+void segment_source_claim(struct segment_source *source, uint32_t segment);
 void segment_source_give(struct segment_source *source, uint32_t segment);
 
 enum blog_segment_state {
@@ -87,6 +89,12 @@ struct blog_horizon {
 int blog_init(struct blog *blog, struct region *region, struct segment_source *source,
               uint32_t node, uint32_t lane, uint32_t quota);
 void blog_free(struct blog *blog); /* local memory only: segments stay taken */
+/*
+ * Takes over what an earlier incarnation of this node left in its segments: their lines name it,
+ * and it has said that it is gone. All their entries lie below `end`. They are reclaimed like any
+ * other. Before the first reservation. EMB_OK or EMB_ERR_NO_MEMORY.
+ */
+int blog_adopt(struct blog *blog, uint64_t end);
 /* Less: what is too much goes back to the source as it becomes free. EMB_OK or
    EMB_ERR_NO_MEMORY. */
 int blog_set_quota(struct blog *blog, uint32_t quota);

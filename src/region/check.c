@@ -133,9 +133,9 @@ static void check_segments(struct check *check)
         if (look_at(check, region_segment_line(check->region, segment), &line, "segment",
                     segment) != VALID)
             continue;
-        if (line.owner >= NODE_MAX || line.lane > LANE_SEQUENCER)
+        if (line.owner > NODE_MAX || line.lane > LANE_SEQUENCER)
             problem(check, "segment %u: owner %u, lane %u; at most %d and %d are accepted", segment,
-                    line.owner, line.lane, NODE_MAX - 1, LANE_SEQUENCER);
+                    line.owner, line.lane, NODE_MAX, LANE_SEQUENCER);
     }
 }
 

@@ -26,13 +26,18 @@ unsigned char *region_payload(struct region *region, uint64_t word)
     return bytes <= end - address ? region->base + address : NULL;
 }
 
+bool region_segment_observe(struct region *region, uint32_t segment, struct segment_shared *line)
+{
+    mem_observe_line(&region->mem, line, region_segment_line(region, segment));
+    return line_is_valid(line);
+}
+
 uint64_t region_segment_generation(struct region *region, uint32_t segment)
 {
     struct segment_shared line;
     /* Comes after the reader's pin is drained, and after what it read. Pairs with
        region_segment_publish, R5. */
-    mem_observe_line(&region->mem, &line, region_segment_line(region, segment));
-    return line_is_valid(&line) ? line.generation : 0;
+    return region_segment_observe(region, segment, &line) ? line.generation : 0;
 }
 
 void region_segment_publish(struct region *region, uint32_t segment, uint64_t generation,

@@ -114,6 +114,9 @@ bool region_interval_observe(struct region *region, uint32_t workspace, uint64_t
 void region_committed_publish(struct region *region, uint32_t workspace, uint64_t committed);
 uint64_t region_committed_observe(struct region *region, uint32_t workspace); /* to act */
 
+/* The number of the newest checkpoint of this owner_epoch; 0: there is none. What it says is only
+   known once it is loaded. */
+uint64_t region_checkpoint_newest(struct region *region, uint32_t workspace, uint64_t owner_epoch);
 /* Checkpoint halves, 0 and 1: where the body goes (capacity), then the header. The body is written
    with plain stores and mem_write_back; region_checkpoint_publish fills the header's CRC and drains
    before and after. While a body is being rewritten its old header stands: body_crc refuses it. */
@@ -183,6 +186,8 @@ uint64_t region_segment_address(const struct region *region, uint32_t segment);
  * the same after `reading` was published and drained (edge R5).
  */
 uint64_t region_segment_generation(struct region *region, uint32_t segment);
+/* The whole line; false: never used, or invalid. */
+bool region_segment_observe(struct region *region, uint32_t segment, struct segment_shared *line);
 static inline bool segment_is_living(uint64_t generation)
 {
     return generation & 1;

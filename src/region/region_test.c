@@ -202,10 +202,10 @@ static void other_builds_are_refused_by_name(void **state)
     superblock->layout_version = LAYOUT_VERSION - 1;
     seal(superblock);
     expect_attach(&rack, rack.bytes, EMB_ERR_VERSION,
-                  "layout version 0, which is older; this build reads 1");
+                  "layout version 1, which is older; this build reads 2");
     superblock->layout_version = LAYOUT_VERSION + 1;
     seal(superblock);
-    expect_attach(&rack, rack.bytes, EMB_ERR_VERSION, "2, which is newer");
+    expect_attach(&rack, rack.bytes, EMB_ERR_VERSION, "3, which is newer");
     superblock->layout_version = LAYOUT_VERSION;
     superblock->struct_bytes[6] = 128;
     seal(superblock);

@@ -44,6 +44,14 @@ uint32_t segment_source_take(struct segment_source *source)
     return bit < 0 ? SEGMENT_NONE : (uint32_t)bit;
 }
 
+void segment_source_claim(struct segment_source *source, uint32_t segment)
+{
+    uint32_t bit = segment - source->first;
+    ASSERT(segment >= source->first && bit < source->count);
+    if (!source->shared) /* in the bitmap it is still taken */
+        source->taken_mask[bit / 64] |= 1ULL << (bit % 64);
+}
+
 void segment_source_give(struct segment_source *source, uint32_t segment)
 {
     if (source->shared) {

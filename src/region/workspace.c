@@ -95,6 +95,16 @@ static bool observe_header(struct region *region, uint32_t workspace, int half,
            header->bytes <= region->areas.checkpoint_bytes - LINE_BYTES;
 }
 
+uint64_t region_checkpoint_newest(struct region *region, uint32_t workspace, uint64_t owner_epoch)
+{
+    struct checkpoint_shared header;
+    uint64_t newest = 0;
+    for (int half = 0; half < 2; half++)
+        if (observe_header(region, workspace, half, owner_epoch, &header))
+            newest = max_u64(newest, header.sequence);
+    return newest;
+}
+
 /* The writer may already be at the next checkpoint but one; body_crc tells. So this race is
    allowed, and hidden from race detectors. */
 __attribute__((no_sanitize("thread"))) static void

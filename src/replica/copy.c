@@ -125,7 +125,7 @@ static void note_asks(struct replica *replica, const struct replica_item *item, 
         note_missing(replica, lane);
     if (asks_sync(entry)) {
         lane->sync_asked_end = end;
-        if (lane->place >= 0 || entry->kind == ENTRY_META)
+        if (lane->place >= 0 || lane->version == 0 || entry->kind == ENTRY_META)
             replica->sync_wanted_end = end;
     } else if (asks_copy_only(entry)) {
         lane->copy_asked_end = end;

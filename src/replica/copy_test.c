@@ -54,11 +54,15 @@ static void the_pin_stands_at_the_start_and_follows_the_cursor(void **state)
     struct world *w = *state;
     replica_destroy(w->replica);
     w->follower.needed = 0;
-    w->store.appended = w->store.copied = w->store.synced = 5;
+    w->follower.admitted = 5;
+    w->follower.not_current = true;
     for (int i = 0; i < 9; i++)
         add_data(w);
     create_replica(w);
-    assert_int_equal(w->follower.needed, 5);
+    turn(w, 0);
+    assert_int_equal(w->follower.needed, 0); /* all, until it is known where the log begins */
+    assert_false(w->store.begun);
+    w->follower.not_current = false;
     turn(w, 0);
     assert_int_equal(w->store.positions[0], 5);
     assert_int_equal(w->follower.needed, 9);
@@ -66,6 +70,20 @@ static void the_pin_stands_at_the_start_and_follows_the_cursor(void **state)
     sync_ends(&w->store);
     turn(w, 0);
     assert_int_equal(w->follower.store_synced, 9);
+}
+
+static void a_log_that_cannot_be_begun_ends_the_replica(void **state)
+{
+    struct world *w = *state;
+    struct error err;
+    add_data(w);
+    w->store.failure = EMB_ERR_NO_SPACE;
+    turn(w, 0);
+    assert_int_equal(replica_failure(w->replica, &err), EMB_ERR_NO_SPACE);
+    assert_non_null(strstr(err.text, "no file could be made"));
+    assert_int_equal(w->follower.needed, NO_POSITION);
+    assert_int_equal(replica_do_work(w->replica, 1), 0);
+    assert_int_equal(w->store.count, 0);
 }
 
 static void a_turn_is_bounded(void **state)
@@ -359,6 +377,7 @@ static void a_failed_sync_stops_progress_for_good(void **state)
 #define TESTS(IN)                                                                                  \
     {                                                                                              \
         IN(every_entry_is_stored_and_payload_as_asked),                                            \
+            IN(a_log_that_cannot_be_begun_ends_the_replica),                                       \
             IN(the_pin_stands_at_the_start_and_follows_the_cursor), IN(a_turn_is_bounded),         \
             IN(jumps_between_intervals_are_followed),                                              \
             IN(a_full_store_is_asked_again_with_the_same_entry),                                   \

@@ -37,11 +37,9 @@ int replica_create(const struct replica_options *options, struct replica **repli
     made->sync_bytes = options->sync_bytes ? options->sync_bytes : SYNC_BYTES_DEFAULT;
     made->sync_period_ns =
         options->sync_period_ns ? options->sync_period_ns : SYNC_PERIOD_NS_DEFAULT;
-    made->cursor = made->needed_told = store_appended(made->store);
-    made->sync_covers_end = store_synced(made->store);
     load_published(made);
-    /* Before the follower's next turn, so that nothing from here on is ever let go too early. */
-    follower_set_needed(made->follower, made->cursor);
+    /* Before the follower's next turn, so that nothing is ever let go too early. */
+    follower_set_needed(made->follower, 0);
     *replica = made;
     return EMB_OK;
 }
@@ -85,8 +83,32 @@ static void tell_follower(struct replica *replica)
     follower_set_needed(replica->follower, replica->cursor);
 }
 
+/*
+ * The log begins with the node's admission: from there on all chains that name this store are set.
+ * What came before is in the snapshot, as far as it is META; of DATA nothing before can be in its
+ * care. The snapshot may be of a later position: its items say so (meta/encode.c).
+ */
+static bool begin(struct replica *replica)
+{
+    struct error err;
+    uint64_t first = follower_admitted(replica->follower);
+    if (replica->failure.code != EMB_OK || !follower_is_current(replica->follower))
+        return false;
+    int result = store_begin(replica->store, first, &err);
+    if (result != EMB_OK) {
+        replica_fail(replica, result, "%s", err.text);
+        return false;
+    }
+    replica->begun = true;
+    replica->cursor = replica->needed_told = replica->sync_covers_end = first;
+    follower_set_needed(replica->follower, first);
+    return true;
+}
+
 int replica_do_work(struct replica *replica, uint64_t now_ns)
 {
+    if (!replica->begun && !begin(replica))
+        return 0;
     int work = store_do_work(replica->store, now_ns);
     if (replica->failure.code != EMB_OK)
         return work; /* completions are taken to the last: until then they wake the poller */

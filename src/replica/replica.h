@@ -28,7 +28,8 @@ struct replica_options {
     uint64_t sync_period_ns; /* and so long after an entry that asks only to be copied; 0: 250 ms */
 };
 
-/* Pins the memory from the store's next position on. EMB_ERR_NO_MEMORY. */
+/* The store is open, its log not begun: that is done here once the follower knows where. Pins all
+   memory until then. EMB_ERR_NO_MEMORY. */
 int replica_create(const struct replica_options *options, struct replica **replica,
                    struct error *err);
 /* Releases the pin. The store is not synced: what asked for it has been or was never promised. */
@@ -38,11 +39,11 @@ void replica_destroy(struct replica *replica);
 int replica_do_work(struct replica *replica, uint64_t now_ns);
 
 /*
- * EMB_OK, or why it has ended: CORRUPT_BATCH (a payload that is not what its entry says: position,
- * lane, reason), OFFSET_OUT_OF_RANGE (an entry was overwritten before it was copied), CORRUPT (an
- * entry that cannot be), or the store's failure. It then copies, syncs and publishes nothing more,
- * holds back no memory, and what it has published stays true. Its turns still take what the store
- * has under way.
+ * EMB_OK, or why it has ended: the store's log could not be begun, CORRUPT_BATCH (a payload that is
+ * not what its entry says: position, lane, reason), OFFSET_OUT_OF_RANGE (an entry was overwritten
+ * before it was copied), CORRUPT (an entry that cannot be), or the store's failure. It then copies,
+ * syncs and publishes nothing more, holds back no memory, and what it has published stays true. Its
+ * turns still take what the store has under way.
  */
 int replica_failure(const struct replica *replica, struct error *err);
 

@@ -7,6 +7,16 @@
 
 /* ---- the follower ---------------------------------------------------------------------------- */
 
+bool follower_is_current(const struct follower *f)
+{
+    return !f->not_current;
+}
+
+uint64_t follower_admitted(const struct follower *f)
+{
+    return f->admitted;
+}
+
 uint64_t follower_position(const struct follower *f)
 {
     return f->position;
@@ -126,6 +136,16 @@ uint64_t store_appended(const struct store *s)
 uint64_t store_copied(const struct store *s)
 {
     return s->copied;
+}
+
+int store_begin(struct store *s, uint64_t first_position, struct error *err)
+{
+    assert_false(s->begun);
+    if (s->failure)
+        return error_set(err, s->failure, "no file could be made");
+    s->begun = true;
+    s->appended = s->copied = s->synced = first_position;
+    return EMB_OK;
 }
 
 uint64_t store_synced(const struct store *s)

@@ -21,7 +21,8 @@
 #define PAYLOAD_CAPACITY 512
 
 struct follower {
-    uint64_t position, durable;
+    uint64_t position, durable, admitted;
+    bool not_current;
     struct meta_state meta;
     struct goi_entry_shared entries[POSITIONS];
     bool overwritten[POSITIONS];
@@ -34,7 +35,7 @@ struct follower {
 
 struct store {
     uint64_t appended, copied, synced, syncing_to;
-    bool syncing;
+    bool begun, syncing;
     unsigned syncs, busy, turns;
     uint64_t unsynced_bytes, sync_durable;
     uint64_t flushed_to, flushes;

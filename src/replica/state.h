@@ -42,6 +42,7 @@ struct replica {
     uint64_t sync_bytes;
     uint64_t sync_period_ns;
     struct error failure;
+    bool begun;
 
     uint64_t cursor; /* the next position to be given to the store */
     struct replica_item item;

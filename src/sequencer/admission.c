@@ -39,7 +39,7 @@ static bool grant_lanes(struct sequencer *s, struct meta_record *record, uint32_
     return record->admit.lane_count == wanted;
 }
 
-/* false: memory is not coherent and there is no partition for this broker. */
+/* false: memory is not coherent and there is no partition for this node. */
 static bool grant_partition(struct sequencer *s, struct meta_record *record)
 {
     uint32_t nodes = s->options.nodes_expected ? s->options.nodes_expected : 1;
@@ -49,8 +49,7 @@ static bool grant_partition(struct sequencer *s, struct meta_record *record)
         record->admit.first_segment = record->admit.node * (uint32_t)share;
         record->admit.segments = (uint32_t)share;
     }
-    return s->region->mem.coherence == MEM_HARDWARE || record->admit.segments > 0 ||
-           !(record->admit.roles & ROLE_BROKER);
+    return s->region->mem.coherence == MEM_HARDWARE || record->admit.segments > 0;
 }
 
 static void admit(struct sequencer *s, uint32_t node, const struct node_request_shared *request)
@@ -68,16 +67,27 @@ static void admit(struct sequencer *s, uint32_t node, const struct node_request_
     if (!grant_partition(s, &record) || !decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
         return;
     for (uint32_t i = 0; i < record.admit.lane_count; i++)
-        collect_lane_open(s, record.admit.lanes[i], record.admit.lane_generations[i]);
+        collect_lane_open(s, record.admit.lanes[i]);
+    s->checkpoint.wanted = true; /* the newcomer begins with one that holds its admission */
+}
+
+/* Nobody's line, that of a node which has left, or one that is admitted already; a process that
+   was not told that it may leave cannot be followed by another yet: its lanes may still be written.
+ */
+static bool asks_in_vain(const struct sequencer *s, uint32_t node,
+                         const struct node_request_shared *request)
+{
+    const struct meta_node *known = &s->meta.nodes[node];
+    return request->roles == 0 || known->live || request->incarnation <= known->incarnation;
 }
 
 static void admit_nodes(struct sequencer *s)
 {
     for (uint32_t node = 0; node < NODE_MAX; node++) {
         struct node_request_shared request;
-        if (s->meta.nodes[node].incarnation != 0 ||
+        if (s->meta.nodes[node].live ||
             !region_node_request_observe(s->region, node, &request) || /* R7 */
-            request.incarnation == 0) /* nobody's: it would be admitted for ever */
+            asks_in_vain(s, node, &request))
             continue;
         admit(s, node, &request);
     }

@@ -21,8 +21,10 @@ static void begin(struct sequencer *s)
 {
     struct checkpoint_state *c = &s->checkpoint;
     c->under_way = true;
+    c->wanted = false;
     c->half = (int)(c->sequence & 1);
     c->covers = s->counter;
+    c->durable = s->durable.durable.position;
     c->used = sizeof(uint64_t); /* the size of the META items goes there in the end */
     c->cursor = (struct meta_cursor){0};
     c->lane = 0;
@@ -86,6 +88,7 @@ static void finish(struct sequencer *s, const unsigned char *body)
                                        .owner_epoch = s->epoch.epoch,
                                        .covers = c->covers,
                                        .bytes = c->used,
+                                       .durable = c->durable,
                                        .body_crc = crc32c(body, c->used)};
     region_checkpoint_publish(s->region, s->epoch.workspace, c->half, &header); /* R2 */
     c->sequence++;
@@ -114,11 +117,12 @@ int checkpoint_write(struct sequencer *s)
     return rc;
 }
 
-/* Due when an eighth of the GOI was written since the last, or a second passed with news. */
+/* Due when an eighth of the GOI was written since the last, a second passed with news, or a node
+   waits for it. */
 static bool due(const struct sequencer *s)
 {
     uint64_t since = s->counter - s->checkpoint.covers_drained;
-    return since >= s->region->areas.goi_entries / 8 ||
+    return s->checkpoint.wanted || since >= s->region->areas.goi_entries / 8 ||
            (since > 0 && s->now_ns - s->checkpoint.last_ns >= CHECKPOINT_EVERY_NS);
 }
 

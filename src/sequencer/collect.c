@@ -5,10 +5,26 @@
 #include "base/assert.h"
 #include "sequencer/state.h"
 
-void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation)
+void collect_lane_open(struct sequencer *s, uint32_t lane)
 {
-    s->lanes[lane] = (struct lane_in){
-        .live = true, .generation = generation, .held_oldest = HELD_NONE, .held_newest = HELD_NONE};
+    s->lanes[lane] = (struct lane_in){.live = true,
+                                      .generation = s->meta.lanes[lane].generation,
+                                      .next = s->meta.lanes[lane].start,
+                                      .held_oldest = HELD_NONE,
+                                      .held_newest = HELD_NONE};
+}
+
+void collect_lane_close(struct sequencer *s, uint32_t lane)
+{
+    s->lanes[lane].live = false;
+}
+
+bool collect_lane_ends(const struct sequencer *s, uint32_t lane, uint64_t end)
+{
+    uint32_t undecided = 0;
+    for (uint64_t i = 0; i < s->region->geometry.lane_slots; i++)
+        undecided += *collect_undecided(s, lane, i);
+    return s->lanes[lane].next == end && undecided == 1;
 }
 
 uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index)

@@ -99,6 +99,30 @@ static int refusal_of(const struct sequencer *s, const struct meta_record *recor
     return rc == EMB_ERR_UNAVAILABLE && never ? EMB_ERR_INVALID_SETTING : rc;
 }
 
+/* What a leaving node says of its lanes must be what was collected of them. */
+static int judge_leave(const struct sequencer *s, const struct meta_record *record)
+{
+    const struct meta_node *node = &s->meta.nodes[record->leave.node];
+    /* More lanes than one would need to be empty all but the one that carries this. */
+    if (node->lane_count != 1 || !collect_lane_ends(s, node->lanes[0], record->leave.lane_ends[0]))
+        return EMB_ERR_INVALID_ARGUMENT;
+    return EMB_OK;
+}
+
+static int judge_request(const struct sequencer *s, const struct meta_record *record,
+                         struct goi_entry_shared *entry)
+{
+    int rc = refusal_of(s, record, meta_decide(&s->meta, record, entry));
+    return rc == EMB_OK && record->type == META_NODE_LEAVE ? judge_leave(s, record) : rc;
+}
+
+static void close_lanes(struct sequencer *s, uint32_t node)
+{
+    for (uint32_t i = 0; i < s->meta.nodes[node].lane_count; i++)
+        collect_lane_close(s, s->meta.nodes[node].lanes[i]);
+    s->checkpoint.wanted = true; /* the node may not be able to read that it is out */
+}
+
 bool decide_request(struct sequencer *s, const struct collected *c)
 {
     struct goi_entry_shared entry = entry_of(s, c, ENTRY_META);
@@ -110,7 +134,7 @@ bool decide_request(struct sequencer *s, const struct collected *c)
         rc = meta_batch_read(bytes, payload_bytes(c->entry.payload), &record, NULL);
     }
     if (rc == EMB_OK)
-        rc = refusal_of(s, &record, meta_decide(&s->meta, &record, &entry));
+        rc = judge_request(s, &record, &entry);
     if (rc) {
         decide_slot(s, c, ENTRY_REJECTED, rc, NO_OFFSET);
         return true;
@@ -120,6 +144,8 @@ bool decide_request(struct sequencer *s, const struct collected *c)
     append_slot(s, c, &entry, &record);
     if (record.type == META_SESSION_END)
         order_reject_held(s, record.session_end.session, EMB_ERR_SESSION_FENCED);
+    else if (record.type == META_NODE_LEAVE)
+        close_lanes(s, record.leave.node);
     return true;
 }
 

@@ -68,9 +68,11 @@ struct decided {
 
 struct checkpoint_state {
     bool under_way;
+    bool wanted; /* by a node that was just admitted */
     int half;
     uint64_t sequence;
     uint64_t covers;         /* of the one under way */
+    uint64_t durable;        /* D when it began */
     uint64_t covers_drained; /* of the last whole one */
     uint64_t used;
     uint32_t body_crc;
@@ -116,7 +118,11 @@ struct sequencer {
 
 /* collect.c: takes new PBR entries from all live lanes and decides each (order.c). */
 void collect_pass(struct sequencer *s);
-void collect_lane_open(struct sequencer *s, uint32_t lane, uint32_t generation);
+/* As granted in the state: its generation, and where it starts. */
+void collect_lane_open(struct sequencer *s, uint32_t lane);
+void collect_lane_close(struct sequencer *s, uint32_t lane);
+/* Whether it was collected up to `end` and only one slot has no outcome: the one that says so. */
+bool collect_lane_ends(const struct sequencer *s, uint32_t lane, uint64_t end);
 /* Whether the slot `index` was collected and has no outcome yet: its flag. */
 uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index);
 

@@ -159,6 +159,8 @@ static int sync_start(struct store *store, uint64_t now_ns)
 
 int store_do_work(struct store *store, uint64_t now_ns)
 {
+    if (!store->begun)
+        return 0;
     int work = completions_take(store, now_ns);
     if (store->failure.code)
         return work;

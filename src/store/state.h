@@ -55,6 +55,7 @@ struct store {
     struct store_file current;
     struct store_file closing; /* file NULL: none */
     enum store_phase phase;
+    bool begun; /* store_begin has been there */
     void *head; /* of the current file, until it is written */
     struct store_sync_state sync;
     uint64_t appended;

@@ -44,12 +44,10 @@ static int options_take(struct store *store, const struct store_options *options
         store->options.file_bytes = FILE_BYTES;
     if (!options->preallocate_bytes)
         store->options.preallocate_bytes = PREALLOCATE_BYTES;
-    uint64_t staging_bytes = options->staging_bytes ? options->staging_bytes : STAGING_BYTES;
-    if (!store->options.path ||
-        !staging_init(&store->staging, staging_bytes, options->first_position))
-        return error_set(err, EMB_ERR_NO_MEMORY, "store %s: no memory for %llu bytes of staging",
-                         options->path, (unsigned long long)staging_bytes);
-    store->appended = store->synced = options->first_position;
+    if (!options->staging_bytes)
+        store->options.staging_bytes = STAGING_BYTES;
+    if (!store->options.path)
+        return error_set(err, EMB_ERR_NO_MEMORY, "store %s: no memory", options->path);
     return EMB_OK;
 }
 
@@ -65,22 +63,7 @@ static int open_steps(struct store *store, struct env_poller *poller,
         return rc;
     store->counters.engine = env_io_engine(store->io);
     env_random(store->env, store->uuid, sizeof(store->uuid));
-    rc = store_prepare_file(store, &store->current, options->first_position, 0, err);
-    return rc ? rc : store_begin_file(store, err);
-}
-
-/* A log that was never begun must not be in the way of the next try. */
-static void open_undo(struct store *store)
-{
-    bool begun = store->current.file != NULL;
-    if (store->io)
-        env_io_destroy(store->io);
-    store->io = NULL;
-    env_file_close(store->current.file);
-    store->current.file = NULL;
-    if (begun)
-        env_dir_remove(store->dir, store->current.name, NULL);
-    store_close(store);
+    return EMB_OK;
 }
 
 int store_open(struct env *env, struct env_poller *poller, const struct store_options *options,
@@ -92,10 +75,47 @@ int store_open(struct env *env, struct env_poller *poller, const struct store_op
     opened->env = env;
     int rc = open_steps(opened, poller, options, err);
     if (rc)
-        open_undo(opened);
+        store_close(opened);
     else
         *store = opened;
     return rc;
+}
+
+static int begin_steps(struct store *store, uint64_t first_position, struct error *err)
+{
+    uint64_t bytes = store->options.staging_bytes;
+    if (!staging_init(&store->staging, bytes, first_position))
+        return error_set(err, EMB_ERR_NO_MEMORY, "store %s: no memory for %llu bytes of staging",
+                         store->options.path, (unsigned long long)bytes);
+    store->appended = store->synced = first_position;
+    int rc = store_prepare_file(store, &store->current, first_position, 0, err);
+    return rc ? rc : store_begin_file(store, err);
+}
+
+/* A log that was never begun must not be in the way of the next try. */
+static void begin_undo(struct store *store)
+{
+    bool begun = store->current.file != NULL;
+    env_io_destroy(store->io); /* its writes first */
+    store->io = NULL;
+    env_file_close(store->current.file);
+    store->current.file = NULL;
+    if (begun)
+        env_dir_remove(store->dir, store->current.name, NULL);
+}
+
+int store_begin(struct store *store, uint64_t first_position, struct error *err)
+{
+    ASSERT(!store->begun && !store->failure.code);
+    struct error why;
+    int rc = begin_steps(store, first_position, &why);
+    if (rc == EMB_OK) {
+        store->begun = true;
+        return EMB_OK;
+    }
+    begin_undo(store);
+    store->failure = why;
+    return error_set(err, rc, "%s", why.text);
 }
 
 /*

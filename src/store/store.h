@@ -23,12 +23,11 @@ struct store;
 typedef int64_t store_snapshot_fn(void *arg, void *bytes, size_t capacity);
 
 struct store_options {
-    const char *path;        /* directory */
-    bool create;             /* make it if missing */
-    uint32_t node;           /* whose store it is */
-    uint32_t life;           /* of the log */
-    uint64_t first_position; /* where this store's log begins */
-    uint64_t file_bytes;     /* of log behind the snapshot, then a new file; 0: 256 MiB */
+    const char *path;    /* directory */
+    bool create;         /* make it if missing */
+    uint32_t node;       /* whose store it is */
+    uint32_t life;       /* of the log */
+    uint64_t file_bytes; /* of log behind the snapshot, then a new file; 0: 256 MiB */
     uint64_t
         preallocate_bytes;  /* ahead of the end, so that a full disk still takes META; 0: 64 MiB */
     uint64_t staging_bytes; /* written but not yet on disk, at most; 0: 32 MiB */
@@ -38,12 +37,18 @@ struct store_options {
 };
 
 /*
- * Opens a directory without a log, locks it and begins the first file.
+ * Opens a directory without a log and locks it; the store gets its UUID. Nothing is written yet.
  * EMB_ERR_NOT_FOUND missing (and not create), EMB_ERR_PERMISSION, EMB_ERR_BUSY locked by another
  * process (named), EMB_ERR_EXISTS it already holds a log (named; never overwritten).
  */
 int store_open(struct env *env, struct env_poller *poller, const struct store_options *options,
                struct store **store, struct error *err);
+/*
+ * Begins the log at a position, with a snapshot that holds everything below it; once, before the
+ * first append. Blocks for one sync of the directory. On failure no file is left, and the store has
+ * failed: its error.
+ */
+int store_begin(struct store *store, uint64_t first_position, struct error *err);
 /*
  * Waits for writes under way. Does not sync by itself: what is not synced may be lost. Gives
  * reserved space back.

@@ -355,8 +355,13 @@ static void a_store_that_could_not_be_begun_leaves_no_log(void **state)
     struct store *store = NULL;
     struct error err;
     env->fail_dir_sync = 1;
-    ASSERT_CODE(store_open(env, fixture_poller(env), &options, &store, &err), EMB_ERR_IO);
+    ASSERT_CODE(store_open(env, fixture_poller(env), &options, &store, &err), EMB_OK);
     assert_int_equal(fake_file_count(env), 0);
+    ASSERT_CODE(store_begin(store, FIXTURE_FIRST, &err), EMB_ERR_IO);
+    ASSERT_CODE(store_failure(store, &err), EMB_ERR_IO);
+    assert_int_equal(fake_file_count(env), 0);
+    assert_int_equal(store_do_work(store, 1), 0);
+    store_close(store);
     assert_false(env->locked);
     store = fixture_open(env, &options);
     store_close(store);

@@ -5,7 +5,8 @@
 #include "store/fake_env.h"
 #include "store/store_sample.h"
 
-#define FIXTURE_PATH "/disk/store"
+#define FIXTURE_PATH  "/disk/store"
+#define FIXTURE_FIRST 100
 
 static inline struct env_poller *fixture_poller(struct env *env)
 {
@@ -19,7 +20,6 @@ static inline struct store_options fixture_options(void)
                                   .create = true,
                                   .node = 5,
                                   .life = 2,
-                                  .first_position = 100,
                                   .file_bytes = 64 << 10,
                                   .preallocate_bytes = 16 << 10,
                                   .staging_bytes = 64 << 10,
@@ -32,6 +32,8 @@ static inline struct store *fixture_open(struct env *env, const struct store_opt
     struct error err = {0};
     int rc = store_open(env, fixture_poller(env), options, &store, &err);
     ASSERT(rc == EMB_OK && store);
+    rc = store_begin(store, FIXTURE_FIRST, &err);
+    ASSERT(rc == EMB_OK);
     return store;
 }
 

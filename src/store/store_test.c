@@ -151,12 +151,21 @@ static uint64_t walk_file(const char *directory, uint64_t first_position, uint64
     return next;
 }
 
+static struct store *begin_store(struct place *place, const struct store_options *options)
+{
+    struct store *store;
+    struct error err;
+    ASSERT_CODE(store_open(place->env, place->poller, options, &store, &err), EMB_OK);
+    ASSERT_CODE(store_begin(store, 0, &err), EMB_OK);
+    return store;
+}
+
 static void what_is_appended_stands_in_the_files(void **state)
 {
     struct place *place = *state;
     struct store_options options = options_of(place);
     struct error err;
-    ASSERT_CODE(store_open(place->env, place->poller, &options, &place->store, &err), EMB_OK);
+    place->store = begin_store(place, &options);
     fill(place, 0, 300);
     sync_all(place, 299);
     assert_int_equal(store_synced(place->store), 300);
@@ -190,8 +199,7 @@ static void the_largest_batch_fits_default_sizes(void **state)
 {
     struct place *place = *state;
     struct store_options options = {.path = place->path, .create = true, .direct = true};
-    struct error err;
-    ASSERT_CODE(store_open(place->env, place->poller, &options, &place->store, &err), EMB_OK);
+    place->store = begin_store(place, &options);
     struct sample largest = sample_batch(0, BATCH_MAX_BYTES - 200);
     assert_true(largest.payload_bytes > BATCH_MAX_BYTES - 200);
     append(place, 0, &largest);
@@ -210,7 +218,7 @@ static void a_log_is_never_overwritten_nor_shared(void **state)
     struct store *second = NULL;
     struct store_summary summary;
     struct error err;
-    ASSERT_CODE(store_open(place->env, place->poller, &options, &place->store, &err), EMB_OK);
+    place->store = begin_store(place, &options);
     ASSERT_CODE(store_open(place->env, place->poller, &options, &second, &err), EMB_ERR_BUSY);
     assert_non_null(strstr(err.text, place->path));
     ASSERT_CODE(store_scan(place->env, place->path, NULL, NULL, &summary, &err), EMB_ERR_BUSY);
