@@ -160,6 +160,11 @@ void node_destroy(struct node *node)
     free(node);
 }
 
+void node_give_up(struct node *node)
+{
+    node->leave = NODE_LEFT;
+}
+
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 static void cannot(struct node *node, const char *why)
@@ -262,6 +267,16 @@ int node_failure(const struct node *node, struct error *err)
 int node_replica_failure(const struct node *node, struct error *err)
 {
     return node->replica ? replica_failure(node->replica, err) : EMB_OK;
+}
+
+const struct region *node_region(const struct node *node)
+{
+    return &node->region;
+}
+
+bool node_sees_epoch(const struct node *node)
+{
+    return node->region.epoch_floor != 0;
 }
 
 struct follower *node_follower(struct node *node)

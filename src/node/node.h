@@ -41,6 +41,8 @@ struct node;
    EMB_ERR_EXISTS: the node id is taken, or the store's directory holds a log. */
 int node_create(const struct node_options *options, struct node **node, struct error *err);
 void node_destroy(struct node *node);
+/* Before its first turn: it takes its request back, as if it had never been there. */
+void node_give_up(struct node *node);
 /* To be added to its runner. */
 struct agent node_agent(struct node *node);
 /* Admitted by the sequencer, as its own follower has read. */
@@ -64,5 +66,8 @@ int node_failure(const struct node *node, struct error *err);
 /* EMB_OK, or why its replica has ended: the node goes on without counting for durability. */
 int node_replica_failure(const struct node *node, struct error *err);
 struct follower *node_follower(struct node *node);
+const struct region *node_region(const struct node *node);
+/* Whether an epoch was ever granted in its region, as far as it has looked. */
+bool node_sees_epoch(const struct node *node);
 
 #endif

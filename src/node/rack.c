@@ -4,20 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flag.h"
 #include "node/node.h"
+#include "node/place.h"
 #include "node/prefault.h"
+#include "node/report.h"
 #include "node/seat.h"
 
 #define READY_TIMEOUT_NS 10000000000ULL
 #define NAP_NS           1000000ULL
 #define PATH_BYTES       1024
-
-/* What a thread of the rack tells the caller's: a failure, written once before its flag. */
-struct report {
-    struct flag set;
-    struct error failure;
-};
 
 struct rack_node {
     struct rack *rack;
@@ -43,29 +38,14 @@ struct rack {
 
 /* ---- the region ------------------------------------------------------------------------------ */
 
-static enum mem_coherence coherence_of(const struct rack_options *options)
-{
-    if (options->coherence)
-        return options->coherence;
-    return strncmp(options->region_url, "shm:", 4) == 0 ? MEM_HARDWARE : MEM_SOFTWARE;
-}
-
 static int make_region(struct rack *rack, struct error *err)
 {
     const struct rack_options *o = &rack->options;
-    int rc = geometry_check(&o->geometry, err);
-    if (rc == EMB_OK)
-        rc = env_map_open(o->env, rack->url, o->geometry.region_bytes, ENV_MAP_CREATE, &rack->map,
-                          err);
-    if (rc)
-        return rc;
-    rack->created = true;
-    struct region_areas areas;
-    region_areas_compute(&o->geometry, &areas);
-    env_map_prefault(rack->map, 0, areas.blog);
-    uint8_t uuid[16];
-    env_random(o->env, uuid, sizeof uuid);
-    return region_format(env_map_base(rack->map), &o->geometry, coherence_of(o), uuid, err);
+    struct place_options place = {
+        .env = o->env, .url = rack->url, .geometry = o->geometry, .coherence = o->coherence};
+    int rc = place_make(&place, &rack->map, err);
+    rack->created = rc == EMB_OK;
+    return rc;
 }
 
 /* ---- the sequencer --------------------------------------------------------------------------- */
@@ -84,23 +64,6 @@ static int make_seat(struct rack *rack, struct error *err)
                                    .fence_timeout_ns = o->fence_timeout_ns,
                                    .skip_timeout_ns = o->skip_timeout_ns};
     return seat_create(&options, &rack->seat, err);
-}
-
-static void report_once(struct report *report, const struct error *failure)
-{
-    if (flag_load_acquire(&report->set))
-        return;
-    report->failure = *failure;
-    flag_store_release(&report->set, 1);
-}
-
-static int report_read(struct report *report, struct error *err)
-{
-    if (!flag_load_acquire(&report->set))
-        return EMB_OK;
-    if (err)
-        *err = report->failure;
-    return report->failure.code;
 }
 
 /* An agent of the sequencer's thread: tells the caller's how it is. */
