@@ -17,7 +17,7 @@
 #define PARK_MOST_NS   (5 * MS)
 #define SLEEPLESS_MOST 1000 /* turns */
 #define LEAVES_MOST    8
-#define MOVE_NS        (4000 * MS) /* to join or to leave; clients that do not read take 2 s of it */
+#define MOVE_NS        (4000 * MS) /* to join or to leave; clients that do not read take 2 s */
 
 /* ---- a thread -------------------------------------------------------------------------------- */
 
