@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "bin/data_dir.h"
 #include "config/config.h"
 #include "node/rack.h"
@@ -18,12 +19,6 @@
 
 #define LOOK_MS    200
 #define EXIT_USAGE 2
-
-static const char *from_environment(void *arg, const char *name)
-{
-    (void)arg;
-    return getenv(name);
-}
 
 static int complain(const struct error *err)
 {
@@ -60,7 +55,7 @@ static struct rack_options options_of(const struct config *config, struct env *e
                                  .coherence = (enum mem_coherence)config->coherence,
                                  .writeback = (enum mem_writeback)config->writeback,
                                  .nodes = (uint32_t)config->nodes,
-                                 .replicas = config->nodes < 2 ? (uint32_t)config->nodes : 2,
+                                 .replicas = (uint32_t)config->replicas,
                                  .host = config->host,
                                  .port = (uint16_t)config->port,
                                  .data = config->data,
@@ -96,7 +91,7 @@ static int write_ports(const struct config *config, const struct rack *rack, str
     return EMB_OK;
 }
 
-/* What --verbose adds: how the region is cut, and who runs what. */
+/* What --log-level debug adds: how the region is cut, and who runs what. */
 static void announce_geometry(const struct config *config, struct rack *rack)
 {
     const struct region *region = rack_region(rack);
@@ -111,14 +106,14 @@ static void announce_geometry(const struct config *config, struct rack *rack)
 
 static void announce(const struct config *config, struct rack *rack, const char *region_url)
 {
-    if (config->quiet)
+    if (config->log_level < LOG_LEVEL_INFO)
         return;
     printf("embarcaderod %s: %llu nodes on %s\n  brokers tcp://", EMBARCADERO_VERSION,
            (unsigned long long)config->nodes, region_url);
     for (uint64_t i = 0; i < config->nodes; i++)
         printf("%s%s:%u", i ? "," : "", config->host, rack_port(rack, (uint32_t)i));
     printf("\n  stores  %s/node*\n", config->data);
-    if (config->verbose)
+    if (config->log_level == LOG_LEVEL_DEBUG)
         announce_geometry(config, rack);
     printf("  ready; stop with Ctrl-C\n");
     fflush(stdout);
@@ -133,7 +128,7 @@ static int run_until_stopped(const struct config *config, struct rack *rack,
     for (;;) {
         int signal_number = sigtimedwait(signals, NULL, &look);
         if (signal_number > 0) {
-            if (!config->quiet)
+            if (config->log_level >= LOG_LEVEL_INFO)
                 printf("embarcaderod: %s: stopping\n", strsignal(signal_number));
             return EXIT_SUCCESS;
         }
@@ -187,7 +182,11 @@ int main(int argc, char **argv)
 {
     struct config config;
     struct error err;
-    if (config_parse(argc, argv, from_environment, NULL, &config, &err)) {
+    struct config_sources sources = {.argc = argc,
+                                     .argv = argv,
+                                     .environment = (const char *const *)environ,
+                                     .read_fn = config_read_file};
+    if (config_parse(&sources, &config, &err)) {
         complain(&err);
         return EXIT_USAGE;
     }
@@ -197,6 +196,10 @@ int main(int argc, char **argv)
     }
     if (config.version) {
         printf("embarcaderod %s\n", EMBARCADERO_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (config.check) {
+        config_print_effective(stdout, &config);
         return EXIT_SUCCESS;
     }
     if (!config.dev) {
@@ -214,7 +217,7 @@ int main(int argc, char **argv)
     int status = run(&config, env, &signals);
     data_dir_close(data, config.keep);
     env_destroy(env);
-    if (!config.quiet && status == EXIT_SUCCESS)
+    if (config.log_level >= LOG_LEVEL_INFO && status == EXIT_SUCCESS)
         printf("embarcaderod: stopped%s\n", config.keep ? "; region and data are kept" : "");
     return status;
 }

@@ -1,67 +1,109 @@
 /*
- * How it works: every option gets the default of its row, then what the environment says, then what
- * the command line says, each through option_set; `told` remembers who spoke last. Defaults that
- * depend on other options (--dev, a small segment) are put in afterwards, only where nobody spoke.
- * A file would be one more source, between defaults and environment.
+ * How it works: every option gets the default of its row, then what the file says, then the
+ * environment, then the command line, each through option_set; origins remember who spoke last.
+ * Which file it is, only the last two can say: they are read once to know that, and again over the
+ * file. Defaults that depend on other options are put in afterwards, only where nobody spoke.
  */
 #include "config/config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/bits.h"
-#include "config/option.h"
+#include "config/parse.h"
 
-#define OPTIONS_MAX 64
-
-struct parse {
-    struct config *config;
-    struct error *err;
-    bool told[OPTIONS_MAX]; /* by row: environment or command line gave a value */
-};
-
-static int take(struct parse *parse, const struct option *option, const char *said_by,
-                const char *value)
+int parse_take(struct parse *parse, const struct option *option, struct config_origin origin,
+               const char *value)
 {
-    parse->told[option - option_table] = true;
+    char said_by[OPTION_SAID_BYTES];
+    option_said_by(option, origin, parse->config->file, said_by);
+    parse->config->origins[option - option_table] = origin;
     return option_set(option, parse->config, said_by, value, parse->err);
 }
 
-static void take_default(struct parse *parse, const struct option *option, const char *value)
-{
-    int result = option_set(option, parse->config, option->name, value, NULL);
-    ASSERT(result == EMB_OK);
-}
-
-static bool is_told(const struct parse *parse, const char *name)
+bool parse_is_told(const struct config *config, const char *name)
 {
     const struct option *option = option_find(name, strlen(name));
     ASSERT(option);
-    return parse->told[option - option_table];
+    return config->origins[option - option_table].source >= CONFIG_FROM_FILE;
 }
 
-/* ---- sources --------------------------------------------------------------------------------- */
-
-static void take_defaults(struct parse *parse)
+static void take_defaults(struct config *config)
 {
-    ASSERT(option_count <= OPTIONS_MAX);
-    memset(parse->config, 0, sizeof *parse->config);
+    ASSERT(option_count <= CONFIG_OPTIONS_MAX);
+    memset(config, 0, sizeof *config);
     for (int i = 0; i < option_count; i++)
-        take_default(parse, &option_table[i], option_table[i].value);
+        option_set_default(&option_table[i], config, option_table[i].value);
 }
 
-static int take_environment(struct parse *parse, config_env_fn *getenv_fn, void *getenv_arg)
+/* ---- environment ----------------------------------------------------------------------------- */
+
+/* The variable of `bytes` bytes is an option's; NULL when it is none. */
+static const struct option *option_of_variable(const char *name, size_t bytes)
 {
-    for (int i = 0; getenv_fn && i < option_count; i++) {
+    for (int i = 0; i < option_count; i++) {
         char variable[OPTION_VARIABLE_BYTES];
         option_variable(&option_table[i], variable);
-        const char *value = getenv_fn(getenv_arg, variable);
-        int result = value ? take(parse, &option_table[i], variable, value) : EMB_OK;
-        if (result != EMB_OK)
-            return result;
+        if (strlen(variable) == bytes && !memcmp(variable, name, bytes))
+            return &option_table[i];
     }
-    return EMB_OK;
+    return NULL;
 }
+
+/* Of clients, and of the tests of stores: a daemon started beside them has them too. */
+static bool is_others(const char *name, size_t bytes)
+{
+    static const char *const others[] = {OPTION_PREFIX "BROKERS", OPTION_PREFIX "IO"};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (strlen(others[i]) == bytes && !memcmp(others[i], name, bytes))
+            return true;
+    return false;
+}
+
+static int refuse_variable(struct parse *parse, const char *name, size_t bytes)
+{
+    char key[OPTION_VARIABLE_BYTES], nearest[OPTION_VARIABLE_BYTES];
+    size_t key_bytes = min_u64(bytes - strlen(OPTION_PREFIX), sizeof key);
+    for (size_t i = 0; i < key_bytes; i++) {
+        char letter = name[strlen(OPTION_PREFIX) + i];
+        key[i] = letter == '_'                    ? '-'
+                 : letter >= 'A' && letter <= 'Z' ? (char)(letter + 32)
+                                                  : letter;
+    }
+    const struct option *option = option_nearest(key, key_bytes);
+    if (!option)
+        return error_set(parse->err, EMB_ERR_INVALID_ARGUMENT,
+                         "unknown variable %.*s; --help lists all options", (int)min_u64(bytes, 80),
+                         name);
+    option_variable(option, nearest);
+    return error_set(parse->err, EMB_ERR_INVALID_ARGUMENT,
+                     "unknown variable %.*s; did you mean %s?", (int)min_u64(bytes, 80), name,
+                     nearest);
+}
+
+static int take_variable(struct parse *parse, const char *variable)
+{
+    const char *equals = strchr(variable, '=');
+    if (!equals || strncmp(variable, OPTION_PREFIX, strlen(OPTION_PREFIX)))
+        return EMB_OK;
+    size_t bytes = (size_t)(equals - variable);
+    const struct option *option = option_of_variable(variable, bytes);
+    if (option)
+        return parse_take(parse, option, (struct config_origin){.source = CONFIG_FROM_ENVIRONMENT},
+                          equals + 1);
+    return is_others(variable, bytes) ? EMB_OK : refuse_variable(parse, variable, bytes);
+}
+
+static int take_environment(struct parse *parse, const char *const *environment)
+{
+    int result = EMB_OK;
+    for (size_t i = 0; result == EMB_OK && environment && environment[i]; i++)
+        result = take_variable(parse, environment[i]);
+    return result;
+}
+
+/* ---- command line ---------------------------------------------------------------------------- */
 
 static int refuse_unknown(struct parse *parse, const char *word, size_t bytes)
 {
@@ -96,9 +138,8 @@ static int take_option(struct parse *parse, const char *word, const char *next)
     /* A word that looks like an option is not taken for a value: the value was forgotten. */
     if (!value || (value == next && !strncmp(next, "--", 2)))
         return refuse_missing(parse, option);
-    char said_by[OPTION_VARIABLE_BYTES];
-    snprintf(said_by, sizeof said_by, "--%s", option->name);
-    int result = take(parse, option, said_by, value);
+    int result = parse_take(parse, option,
+                            (struct config_origin){.source = CONFIG_FROM_COMMAND_LINE}, value);
     return result != EMB_OK ? result : value == next ? 2 : 1;
 }
 
@@ -129,105 +170,74 @@ static int take_command_line(struct parse *parse, int argc, char *const *argv)
     return EMB_OK;
 }
 
-/* ---- together -------------------------------------------------------------------------------- */
-
-static void fit_defaults(struct parse *parse)
+static int take_process(struct parse *parse, const struct config_sources *sources)
 {
-    struct config *config = parse->config;
-    for (int i = 0; config->dev && i < option_count; i++)
-        if (!parse->told[i] && option_table[i].dev_value)
-            take_default(parse, &option_table[i], option_table[i].dev_value);
-    if (!is_told(parse, "max-batch"))
-        config->max_batch_bytes = min_u64(config->max_batch_bytes, config->segment_bytes);
-    if (!is_told(parse, "max-message"))
-        config->max_message_bytes = min_u64(config->max_message_bytes, config->max_batch_bytes);
-}
-
-static int check_url(const struct config *config, struct error *err)
-{
-    static const char *const schemes[] = {"shm:", "file:", "dax:"};
-    const char *url = config->region;
-    for (size_t i = 0; i < COUNT_OF(schemes); i++)
-        if (!strncmp(url, schemes[i], strlen(schemes[i])) && url[strlen(schemes[i])])
-            return EMB_OK;
-    if (!*url)
-        return EMB_OK;
-    return error_set(
-        err, EMB_ERR_INVALID_ARGUMENT,
-        "--region: bad value \"%.60s\"; accepted: shm:NAME, file:PATH, dax:/dev/daxX.Y", url);
-}
-
-static int check_sizes(const struct config *config, struct error *err)
-{
-    unsigned long long batch = config->max_batch_bytes, message = config->max_message_bytes;
-    if (batch > config->segment_bytes)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--max-batch: %llu bytes do not fit into a segment; accepted: at most "
-                         "--segment-size, %llu bytes",
-                         batch, (unsigned long long)config->segment_bytes);
-    if (message > batch)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--max-message: %llu bytes do not fit into a batch; accepted: at most "
-                         "--max-batch, %llu bytes",
-                         message, batch);
-    return EMB_OK;
-}
-
-static int check_backpressure(const struct config *config, struct error *err)
-{
-    if (config->backpressure_low_percent >= config->backpressure_high_percent)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--backpressure-low: %llu percent; accepted: below --backpressure-high, "
-                         "%llu percent",
-                         (unsigned long long)config->backpressure_low_percent,
-                         (unsigned long long)config->backpressure_high_percent);
-    if (config->backpressure_time_ns >= config->gap_fence_timeout_ns)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--backpressure-time: %llums; accepted: below --gap-fence-timeout, %llums",
-                         (unsigned long long)config->backpressure_time_ns / 1000000,
-                         (unsigned long long)config->gap_fence_timeout_ns / 1000000);
-    return EMB_OK;
-}
-
-static int check_rest(const struct config *config, struct error *err)
-{
-    if (config->port && config->port + config->nodes - 1 > 65535)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--port: %llu with %llu nodes goes beyond 65535; accepted: at most %llu",
-                         (unsigned long long)config->port, (unsigned long long)config->nodes,
-                         (unsigned long long)(65536 - config->nodes));
-    if (config->nodes > config->lanes)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--lanes: %llu; accepted: one or more for each of the %llu nodes",
-                         (unsigned long long)config->lanes, (unsigned long long)config->nodes);
-    if (config->quiet && config->verbose)
-        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                         "--quiet and --verbose exclude each other; accepted: one of them");
-    return EMB_OK;
-}
-
-static int check_together(const struct config *config, struct error *err)
-{
-    int (*const checks[])(const struct config *, struct error *) = {check_url, check_sizes,
-                                                                    check_backpressure, check_rest};
-    for (size_t i = 0; i < COUNT_OF(checks); i++) {
-        int result = checks[i](config, err);
-        if (result != EMB_OK)
-            return result;
-    }
-    return EMB_OK;
-}
-
-int config_parse(int argc, char *const *argv, config_env_fn *getenv_fn, void *getenv_arg,
-                 struct config *config, struct error *err)
-{
-    struct parse parse = {.config = config, .err = err};
-    take_defaults(&parse);
-    int result = take_environment(&parse, getenv_fn, getenv_arg);
-    if (result == EMB_OK)
-        result = take_command_line(&parse, argc, argv);
+    int result = take_environment(parse, sources->environment);
     if (result != EMB_OK)
         return result;
-    fit_defaults(&parse);
-    return config->help || config->version ? EMB_OK : check_together(config, err);
+    return take_command_line(parse, sources->argc, sources->argv);
+}
+
+/* ---- file ------------------------------------------------------------------------------------ */
+
+/* Reads the file that config->file names, over what config holds. */
+static int take_file(struct parse *parse, config_read_fn *read_fn, void *read_arg)
+{
+    const char *path = parse->config->file;
+    if (!read_fn)
+        return error_set(parse->err, EMB_ERR_NOT_SUPPORTED, "%s: files are not read here", path);
+    char *bytes = malloc(CONFIG_FILE_BYTES_MAX);
+    size_t count = 0;
+    int result = bytes ? read_fn(read_arg, path, bytes, CONFIG_FILE_BYTES_MAX, &count, parse->err)
+                       : error_set(parse->err, EMB_ERR_NO_MEMORY, "no memory to read %s", path);
+    if (result == EMB_OK)
+        result = parse_yaml(parse, path, bytes, count);
+    free(bytes);
+    return result;
+}
+
+/* The defaults with the file over them, and the rest once more over that. */
+static int take_all_again(struct parse *parse, const struct config_sources *sources)
+{
+    char path[CONFIG_PATH_BYTES];
+    memcpy(path, parse->config->file, sizeof path);
+    take_defaults(parse->config);
+    memcpy(parse->config->file, path, sizeof path);
+    int result = take_file(parse, sources->read_fn, sources->read_arg);
+    return result != EMB_OK ? result : take_process(parse, sources);
+}
+
+int config_parse(const struct config_sources *sources, struct config *config, struct error *err)
+{
+    struct parse parse = {.config = config, .err = err};
+    take_defaults(config);
+    int result = take_process(&parse, sources);
+    bool is_asked = config->help || config->version;
+    if (result == EMB_OK && config->file[0] && !is_asked)
+        result = take_all_again(&parse, sources);
+    if (result != EMB_OK)
+        return result;
+    fit_defaults(config);
+    if (is_asked)
+        return EMB_OK;
+    result = check_required(config, err);
+    return result != EMB_OK ? result : check_together(config, err);
+}
+
+int config_parse_file(const char *path, config_read_fn *read_fn, void *read_arg,
+                      struct config *config, struct error *err)
+{
+    struct parse parse = {.config = config, .err = err};
+    size_t bytes = strlen(path);
+    if (bytes == 0 || bytes >= sizeof config->file)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
+                         "a path of %zu bytes cannot be read; accepted: 1 to %zu", bytes,
+                         sizeof config->file - 1);
+    take_defaults(config);
+    memcpy(config->file, path, bytes + 1);
+    int result = take_file(&parse, read_fn, read_arg);
+    if (result != EMB_OK)
+        return result;
+    fit_defaults(config);
+    return check_together(config, err);
 }
