@@ -47,7 +47,7 @@ size_t text_code_point(const char *text, size_t bytes, uint32_t *code)
 static bool must_be_number(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029 ||
-           code == 0xFEFF || (code & 0xFFFE) == 0xFFFE;
+           code == 0xFEFF || code == 0xFFFE || code == 0xFFFF;
 }
 
 /* The letter behind the backslash, or NUL. */
@@ -72,12 +72,10 @@ static char letter_of(uint32_t code, enum text_place place)
 static size_t escape_one(char to[ESCAPED_BYTES_MAX], enum text_place place, const char *text,
                          size_t bytes, size_t *taken)
 {
-    uint32_t code = 0xFFFD;
+    uint32_t code = 0;
     *taken = text_code_point(text, bytes, &code);
-    bool is_valid = *taken > 0;
-    /* A noncharacter beyond 16 bits has no short escape; it is no text. */
-    if (!is_valid || (code > 0xFFFF && must_be_number(code))) {
-        *taken = is_valid ? *taken : 1;
+    if (*taken == 0) {
+        *taken = 1;
         return (size_t)snprintf(to, ESCAPED_BYTES_MAX, "\xEF\xBF\xBD");
     }
     char letter = letter_of(code, place);

@@ -90,7 +90,8 @@ static void quotes_hold_whatever_the_text_is(void **state)
                       2, 64,
                       "\"\xEF\xBF\xBD"
                       "a\"");
-    quote_and_compare("\xF0\x9F\xBF\xBE", 4, 64, "\"\xEF\xBF\xBD\"");
+    quote_and_compare("\xEF\xBF\xBE", 3, 64, "\"\\ufffe\"");
+    quote_and_compare("\xF0\x9F\xBF\xBE", 4, 64, "\"\xF0\x9F\xBF\xBE\"");
 }
 
 static void what_does_not_fit_is_cut_between_characters(void **state)

@@ -9,7 +9,7 @@
 
 static const struct cli_command *const nouns[] = {
     topic_commands,  produce_commands, consume_commands, status_commands,
-    region_commands, store_commands,   bench_commands,
+    region_commands, store_commands,   bench_commands,   config_commands,
 };
 
 struct global_values {

@@ -44,6 +44,7 @@ extern const struct cli_command status_commands[];
 extern const struct cli_command region_commands[];
 extern const struct cli_command store_commands[];
 extern const struct cli_command bench_commands[];
+extern const struct cli_command config_commands[];
 
 /* All of main: the process' exit status. */
 int cli_main(int argc, char **argv);

@@ -108,8 +108,9 @@ void option_accepts(const struct option *option, char accepts[OPTION_ACCEPTS_BYT
         snprintf(accepts, OPTION_ACCEPTS_BYTES, "true or false");
         return;
     case OPTION_TEXT:
-        snprintf(accepts, OPTION_ACCEPTS_BYTES, "%s to %llu bytes",
-                 option->rules & OPTION_NOT_EMPTY ? "1" : "0", (unsigned long long)option->max);
+        snprintf(accepts, OPTION_ACCEPTS_BYTES, "%s %llu bytes",
+                 option->rules & OPTION_NOT_EMPTY ? "1 to" : "at most",
+                 (unsigned long long)option->max);
         return;
     case OPTION_ENUM:
         accepted_choices(option, " or ", accepts);
