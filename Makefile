@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all demo test sim sim-bugs sim-same lint format asan tsan bench install clean help
+.PHONY: all demo test sim sim-bugs sim-same lint format docs asan tsan bench install clean help
 
 export WERROR PREFIX DESTDIR JOBS
 
@@ -35,6 +35,9 @@ lint: ## formatting, house rules, public header, Arm cross-compile, warnings
 format: ## rewrite the C files with clang-format
 	@tools/setup.sh lint
 	@tools/c_files.sh | xargs -0 clang-format -i
+
+docs: all ## write docs/configuration.md and the example file from the table of options
+	@tools/docs.sh build/src/bin/embarcadero
 
 asan: ## run every test under the address and undefined-behaviour sanitizers
 	@tools/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false

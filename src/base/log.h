@@ -33,6 +33,15 @@ struct log_field {
     uint64_t number;  /* all ones: none, or not known */
 };
 
+#define LOG_TEXT(name, value)                                                                      \
+    {                                                                                              \
+        .key = (name), .text = (value)                                                             \
+    }
+#define LOG_NUMBER(name, value)                                                                    \
+    {                                                                                              \
+        .key = (name), .number = (value)                                                           \
+    }
+
 struct log_line {
     enum log_level level;
     uint64_t unix_ns; /* 0: no time is shown */
