@@ -120,6 +120,57 @@ class DaemonTest(Place):
         self.assertEqual(len(over.ready().ports()), 2)
         self.assertEqual(over.stop(), 0)
 
+    def run_daemon(self, *options, env=None):
+        return subprocess.run(
+            [Programs.daemon, *options], capture_output=True, text=True, check=False,
+            env={**ENVIRONMENT, **(env or {})},
+        )  # fmt: skip
+
+    def test_a_file_counts_below_the_environment(self):
+        path = f"{self.place}/rack.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# a rack of its own\nnodes: 3\ntopics: 8\n")
+        daemon = self.daemon("--config", path).ready()
+        self.assertEqual(len(daemon.ports()), 3)
+        self.assertEqual(daemon.stop(), 0)
+        over = Daemon(self.place, "--config", path, data="over", env={"EMBARCADERO_NODES": "2"})
+        self.addCleanup(over.end)
+        self.assertEqual(len(over.ready().ports()), 2)
+        self.assertEqual(over.stop(), 0)
+
+    def test_check_config_says_who_said_what_and_starts_nothing(self):
+        path = f"{self.place}/rack.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"region: shm:none\ndata: {self.place}/checked\n")
+        done = self.run_daemon(
+            "--check-config", "--config", path, "--node-id", "1", env={"EMBARCADERO_PORT": "7000"}
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for pattern in (
+            r"^node-id: 1 +# --node-id$", r"^port: 7000 +# EMBARCADERO_PORT$",
+            rf'^region: "shm:none" +# \S*{path[-60:]}:1$', r"^# all others have their default$",
+        ):  # fmt: skip
+            self.assertRegex(done.stdout, re.compile(pattern, re.M))
+        self.assertFalse(os.path.exists(f"{self.place}/checked"))
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("lanes: 65\n")
+        done = self.run_daemon("--check-config", "--config", path, "--node-id", "1")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn('rack.yaml:3:1: lanes: bad value "65"', done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_files_that_cannot_be_read(self):
+        for path, text in ((f"{self.place}/none.yaml", "No such file"), (self.place, "directory")):
+            done = self.run_daemon("--dev", "--config", path)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(path, done.stderr)
+            self.assertIn(text, done.stderr)
+
+    def test_what_a_node_needs_is_asked_for(self):
+        self.assertIn("--node-id is missing", self.run_daemon().stderr)
+        self.assertIn("--region is missing", self.run_daemon("--node-id", "0").stderr)
+        self.assertEqual(self.run_daemon().returncode, 2)
+
     def test_help_and_version(self):
         for option, text in (("--help", "--region-size"), ("--version", "0.")):
             done = subprocess.run(
@@ -145,6 +196,7 @@ class UsageTest(Place):
         for wanted in ("topic create", "topic list", "topic describe", "topic delete", "produce",
                        "consume", "status", "region format", "region inspect", "region check",
                        "store inspect", "store check",
+                       "config check", "config example", "config docs",
                        "bench publish", "bench consume"):  # fmt: skip
             self.assertIn(wanted.split(), commands)
         for command in commands:
@@ -152,6 +204,7 @@ class UsageTest(Place):
                 said = self.run_tool(*command, "--help").stdout
                 self.assertRegex(said, r"(?s)example:\n  .*embarcadero " + " ".join(command))
                 if command[0] not in ("produce", "consume"):
+                    if command[0] != "config":  # prints files, YAML and Markdown
                     self.assertIn("--json", said)
 
     def test_version(self):

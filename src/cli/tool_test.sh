@@ -24,7 +24,7 @@ expect() {
 expect 2 "usage: embarcadero"
 expect 0 "exit status: 0 done, 1 failed, 2" --help
 expect 0 "embarcadero 0." --version
-for noun in topic produce consume status region store bench; do
+for noun in topic produce consume status region store bench config; do
     expect 0 "example:" "$noun" --help
     expect 0 "example:" help "$noun"
 done
@@ -79,5 +79,21 @@ expect 1 "$place/foreign" region inspect "file:$place/foreign"
 expect 1 "$place/none" store check "$place/none"
 mkdir "$place/empty"
 expect 1 "$place/empty" store inspect "$place/empty"
+
+expect 0 "embarcadero config check FILE" config check --help
+expect 2 "what to do is missing; accepted: check, example, docs" config
+expect 0 "#region-size: 16GiB" config example
+expect 0 '| `region-size` | 1MiB to 16TiB | `16GiB`, with `--dev` `1GiB` |' config docs
+printf 'port: 7000\nroles: [sequencer]\n' >"$place/rack.yaml"
+expect 0 "roles: [sequencer]                      # $place/rack.yaml:2" config check "$place/rack.yaml"
+"$tool" config example >"$place/example.yaml"
+expect 0 "all options have their default" config check "$place/example.yaml"
+printf 'port: 7000\n\nprot: 1\n' >"$place/rack.yaml"
+expect 2 "$place/rack.yaml:3:1: unknown option \"prot\"; did you mean port?" \
+    config check "$place/rack.yaml"
+expect 2 "is a directory" config check "$place"
+expect 1 "$place/none.yaml: No such file" config check "$place/none.yaml"
+head -c 300000 /dev/zero >"$place/large.yaml"
+expect 2 "too large; accepted: at most 262144 bytes" config check "$place/large.yaml"
 
 [ $failures -eq 0 ]
