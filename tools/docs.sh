@@ -1,6 +1,6 @@
 #!/bin/bash
-# What is printed from the daemon's table of options: tools/docs.sh EMBARCADERO [--check]. Writes the
-# files anew, or with --check only says which of them are not current, and then exits with 1.
+# What is printed from the daemon's table of options: tools/docs.sh EMBARCADERO [--check]. Writes
+# the files anew, or with --check only says which of them are not current, and then exits with 1.
 set -eu
 tool=$(realpath "$1")
 cd "$(dirname "$0")/.."

@@ -85,7 +85,8 @@ expect 2 "what to do is missing; accepted: check, example, docs" config
 expect 0 "#region-size: 16GiB" config example
 expect 0 '| `region-size` | 1MiB to 16TiB | `16GiB`, with `--dev` `1GiB` |' config docs
 printf 'port: 7000\nroles: [sequencer]\n' >"$place/rack.yaml"
-expect 0 "roles: [sequencer]                      # $place/rack.yaml:2" config check "$place/rack.yaml"
+expect 0 "roles: [sequencer]                      # $place/rack.yaml:2" \
+    config check "$place/rack.yaml"
 "$tool" config example >"$place/example.yaml"
 expect 0 "all options have their default" config check "$place/example.yaml"
 printf 'port: 7000\n\nprot: 1\n' >"$place/rack.yaml"
