@@ -56,7 +56,7 @@ static void print_limits(FILE *to, const struct option *option)
 {
     char accepts[OPTION_ACCEPTS_BYTES];
     option_accepts(option, accepts);
-    fprintf(to, "# %s%s", option->type == OPTION_SET ? "one or more of " : "", accepts);
+    fprintf(to, "# %s", accepts);
     if (option->dev_value)
         fprintf(to, "; with dev: %s", option->dev_value);
     if (option->mode == OPTION_WITH_DEV)
@@ -165,8 +165,7 @@ static void print_row(FILE *to, const struct option *option)
     char accepts[OPTION_ACCEPTS_BYTES], variable[OPTION_VARIABLE_BYTES];
     option_accepts(option, accepts);
     option_variable(option, variable);
-    fprintf(to, "| `%s` | %s%s | ", option->name,
-            option->type == OPTION_SET ? "one or more of " : "", accepts);
+    fprintf(to, "| `%s` | %s | ", option->name, accepts);
     print_default(to, option);
     fprintf(to, " | %s | %s.%s%s | `%s` |\n", option->reloadable ? "yes" : "", option->text,
             modes[option->mode], option->rules & OPTION_NOT_IN_FILE ? " Not in a file." : "",

@@ -90,11 +90,14 @@ static void accepted_numbers(const struct option *option, char *accepts)
              option->rules & OPTION_POWER_OF_TWO ? ", a power of two" : "");
 }
 
-static void accepted_choices(const struct option *option, const char *last, char *accepts)
+/* "a, b or c" for one of them, "one or more of a, b and c" for a set. */
+static void accepted_choices(const struct option *option, char *accepts)
 {
-    size_t used = 0;
+    bool is_set = option->type == OPTION_SET;
+    size_t used =
+        (size_t)snprintf(accepts, OPTION_ACCEPTS_BYTES, "%s", is_set ? "one or more of " : "");
     for (int i = 0; option->choices[i]; i++) {
-        const char *join = i == 0 ? "" : option->choices[i + 1] ? ", " : last;
+        const char *join = i == 0 ? "" : option->choices[i + 1] ? ", " : is_set ? " and " : " or ";
         used += (size_t)snprintf(accepts + used, OPTION_ACCEPTS_BYTES - used, "%s%s", join,
                                  option->choices[i]);
         ASSERT(used < OPTION_ACCEPTS_BYTES);
@@ -113,10 +116,8 @@ void option_accepts(const struct option *option, char accepts[OPTION_ACCEPTS_BYT
                  (unsigned long long)option->max);
         return;
     case OPTION_ENUM:
-        accepted_choices(option, " or ", accepts);
-        return;
     case OPTION_SET:
-        accepted_choices(option, " and ", accepts);
+        accepted_choices(option, accepts);
         return;
     case OPTION_INT:
     case OPTION_SIZE:
@@ -138,7 +139,7 @@ static const char *form_text(enum option_type type)
     case OPTION_DURATION:
         return "a whole number with ns, us, ms, s, min or h, ";
     case OPTION_SET:
-        return "one or more, parted by commas, of ";
+        return "words parted by commas, ";
     case OPTION_TEXT:
         return "text without control characters, ";
     default:

@@ -47,7 +47,6 @@ const struct option option_table[] = {
      .text = "which node of the rack this is, below nodes; needed without --dev"},
     {.name = "roles",
      .type = OPTION_SET,
-     .rules = OPTION_NOT_EMPTY,
      .mode = OPTION_WITHOUT_DEV,
      FIELD(roles),
      .choices = {"broker", "replica", "sequencer"},
