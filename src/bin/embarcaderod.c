@@ -200,7 +200,7 @@ int main(int argc, char **argv)
     }
     if (config.check) {
         config_print_effective(stdout, &config);
-        return EXIT_SUCCESS;
+        return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
     }
     if (!config.dev) {
         fprintf(stderr, "embarcaderod: nodes in processes of their own are not built yet; start a "

@@ -156,6 +156,7 @@ static int check_value(struct walk *walk)
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
+/* *used: bytes of the items before, each with its comma. */
 static int add_item(struct walk *walk, char list[DOCUMENT_LIST_BYTES], size_t *used)
 {
     int result = check_value(walk);
@@ -167,8 +168,9 @@ static int add_item(struct walk *walk, char list[DOCUMENT_LIST_BYTES], size_t *u
     size_t bytes = strlen(item);
     if (*used + bytes + 2 > DOCUMENT_LIST_BYTES)
         return refuse_here(walk, "a list that is too long; accepted: each word once");
-    *used +=
-        (size_t)snprintf(list + *used, DOCUMENT_LIST_BYTES - *used, "%s%s", *used ? "," : "", item);
+    memcpy(list + *used, item, bytes);
+    list[*used + bytes] = ',';
+    *used += bytes + 1;
     return EMB_OK;
 }
 
@@ -176,17 +178,20 @@ static int add_item(struct walk *walk, char list[DOCUMENT_LIST_BYTES], size_t *u
 static int read_list(struct walk *walk, char list[DOCUMENT_LIST_BYTES])
 {
     size_t used = 0;
-    list[0] = '\0';
     for (;;) {
         int result = advance(walk);
-        if (result || walk->event.type == YAML_SEQUENCE_END_EVENT)
+        if (result)
             return result;
+        if (walk->event.type == YAML_SEQUENCE_END_EVENT)
+            break;
         if (walk->event.type != YAML_SCALAR_EVENT)
             return refuse_here(walk, "a list or map inside a list; accepted: one word each");
         result = add_item(walk, list, &used);
         if (result)
             return result;
     }
+    list[used ? used - 1 : 0] = '\0'; /* in place of the last comma */
+    return EMB_OK;
 }
 
 static int refuse_nested(struct walk *walk, const struct document_pair *pair)

@@ -136,6 +136,9 @@ static void bad_values_are_told_with_their_place(void **state)
     rig_refuses_file(&rig, "roles: [broker, broker]\n", "rack.yaml:1:1: roles: ", "broker,broker",
                      "");
     rig_refuses_file(&rig, "roles: []\n", "rack.yaml:1:1: roles: ", "\"\"", "one or more");
+    rig_refuses_file(&rig, "roles: ['', broker]\n", "rack.yaml:1:1: roles: ", "\",broker\"", "");
+    rig_refuses_file(&rig, "roles: [broker, '']\n", "rack.yaml:1:1: roles: ", "\"broker,\"", "");
+    rig_refuses_file(&rig, "roles: ['']\n", "rack.yaml:1:1: roles: ", "\"\"", "one or more");
     rig_refuses_file(&rig, "roles: standby\n", "rack.yaml:1:1: roles: ", "not built yet", "");
     rig_refuses_file(&rig, "data: \"a\\x07\"\n", "rack.yaml:1:1: data: ", "\\u0007", "control");
     rig_refuses_file(&rig, "host: |\n  a\n", "rack.yaml:1:1: host: ", "\"a\\n\"", "control");
