@@ -11,10 +11,11 @@
 
 #define READY_NS    (3000 * MS) /* for a rack to be ready, without faults */
 #define WORK_NS     (20000 * MS)
-#define CRIPPLED_NS (500 * MS)  /* after a fault that the rack does not survive */
-#define SETTLED_NS  (4000 * MS) /* for gaps to be resolved, slow syncs to end, a node to come back \
-                                 */
-#define READ_NS     (60 * MS)   /* for readers to see the last, and pins to go */
+#define CRIPPLED_NS (500 * MS) /* after a fault that the rack does not survive */
+#define SETTLED_NS                                                                                 \
+    (4000 * MS)               /* for gaps to be resolved, slow syncs to end, a node to come back   \
+                               */
+#define READ_NS     (60 * MS) /* for readers to see the last, and pins to go */
 #define EVENTS_MOST 20000000ULL
 #define CHECK_EVERY 64
 

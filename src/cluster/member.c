@@ -30,6 +30,7 @@ struct member {
     bool admitted;
     struct error failure;
     struct pulse pulses[NODE_MAX];
+    uint32_t silent;
     uint64_t turn_ns; /* of the last turn */
     uint64_t watch_ns;
 };
@@ -43,8 +44,7 @@ int member_take_place(struct env *env, struct region *region, uint32_t node, uin
     if (region_node_request_observe(region, node, &found) && found.roles != 0) /* R7 */
         return error_set(err, EMB_ERR_EXISTS,
                          "node id %u is taken in this region: a process that listened on %.*s:%u "
-                         "(incarnation %llu) has not left the rack; if it still runs, choose "
-                         "another node id; one that was killed or failed cannot come back yet",
+                         "(incarnation %llu) has not left the rack",
                          node, NODE_HOST_BYTES, found.host, found.port,
                          (unsigned long long)found.incarnation);
     /* Never 0, which stands for "never admitted". */
@@ -185,20 +185,33 @@ static int learn(struct member *member)
 
 /* ---- how the others are ---------------------------------------------------------------------- */
 
+uint64_t member_heartbeat(struct region *region, uint32_t node)
+{
+    return mem_observe_u64(&region->mem, &region_node_beat(region, node)->heartbeat); /* R7 */
+}
+
+static void watch_node(struct member *member, uint32_t node, bool paused, uint64_t now_ns)
+{
+    struct pulse *pulse = &member->pulses[node];
+    uint64_t heartbeat = member_heartbeat(member->region, node);
+    if (heartbeat != pulse->heartbeat)
+        member->silent &= ~(1u << node);
+    if (heartbeat != pulse->heartbeat || paused)
+        *pulse = (struct pulse){.heartbeat = heartbeat, .moved_ns = now_ns};
+    if (now_ns - pulse->moved_ns >= MEMBER_SILENT_NS)
+        member->silent |= 1u << node;
+}
+
 static void watch(struct member *member, uint64_t now_ns)
 {
     bool paused = now_ns - member->turn_ns > OWN_PAUSE_NS;
     uint64_t live = follower_live_nodes(member->follower);
+    member->silent &= (uint32_t)live;
     for (uint32_t node = 0; node < NODE_MAX; node++) {
-        struct pulse *pulse = &member->pulses[node];
-        if (!(live >> node & 1)) {
-            *pulse = (struct pulse){0};
-            continue;
-        }
-        uint64_t heartbeat = mem_observe_u64(
-            &member->region->mem, &region_node_beat(member->region, node)->heartbeat); /* R7 */
-        if (heartbeat != pulse->heartbeat || paused)
-            *pulse = (struct pulse){.heartbeat = heartbeat, .moved_ns = now_ns};
+        if (live >> node & 1)
+            watch_node(member, node, paused, now_ns);
+        else
+            member->pulses[node] = (struct pulse){0};
     }
 }
 
@@ -212,6 +225,11 @@ int member_do_work(struct member *member, uint64_t now_ns)
     }
     member->turn_ns = now_ns;
     return learn(member);
+}
+
+uint32_t member_silent_nodes(const struct member *member)
+{
+    return member->silent;
 }
 
 uint64_t member_silent_ns(const struct member *member, uint32_t node)

@@ -60,7 +60,13 @@ int member_failure(const struct member *member, struct error *err);
 /* Says in its line that this incarnation has left: its META_NODE_LEAVE is in the log, and its
    agents stand still. The id may be taken again. */
 void member_left(struct member *member);
-/* For how long no heartbeat of that node has been seen, in ns; 0 while it is not a live one. */
+/* For how long no heartbeat of that node has been seen, in ns; 0 while it is not a live one. Begins
+   anew after a pause of our own. */
 uint64_t member_silent_ns(const struct member *member, uint32_t node);
+/* Bit per live node that was silent for MEMBER_SILENT_NS, and has not been heard since. */
+uint32_t member_silent_nodes(const struct member *member);
+#define MEMBER_SILENT_NS 1000000000ULL
+/* The heartbeat of a node id, whoever has it; that it moves says that a process runs. */
+uint64_t member_heartbeat(struct region *region, uint32_t node);
 
 #endif

@@ -163,8 +163,21 @@ static void silence_is_measured_and_not_taken_from_pauses_of_our_own(void **stat
     assert_int_equal(member_silent_ns(member, 8), 0);
     member_do_work(member, 1540 * ms);
     assert_int_equal(member_silent_ns(member, 8), 19 * ms);
+    for (uint64_t now = 1550; now <= 2521; now += 10) {
+        assert_int_equal(member_silent_nodes(member), 0);
+        beat(rig, 7, now);
+        member_do_work(member, now * ms);
+    }
+    member_do_work(member, 2530 * ms);
+    assert_int_equal(member_silent_nodes(member), 1u << 8);
+    member_do_work(member, 3000 * ms); /* a pause of our own makes nobody heard */
+    assert_int_equal(member_silent_ns(member, 8), 0);
+    assert_int_equal(member_silent_nodes(member), 1u << 8);
+    beat(rig, 8, 1);
+    member_do_work(member, 3010 * ms);
+    assert_int_equal(member_silent_nodes(member), 0);
     follower.meta.nodes[8].live = false;
-    member_do_work(member, 1550 * ms);
+    member_do_work(member, 3020 * ms);
     assert_int_equal(member_silent_ns(member, 8), 0);
     member_destroy(member);
 }

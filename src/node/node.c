@@ -212,9 +212,9 @@ enum node_leave node_leave_state(const struct node *node, struct error *err)
     return node->leave;
 }
 
-uint64_t node_silent_ns(const struct node *node, uint32_t other)
+uint32_t node_silent_nodes(const struct node *node)
 {
-    return member_silent_ns(node->member, other);
+    return member_silent_nodes(node->member);
 }
 
 /* ---- the agent ------------------------------------------------------------------------------- */

@@ -58,8 +58,8 @@ enum node_leave {
 /* In the node's thread, between its turns: begins to leave the rack. */
 void node_leave(struct node *node);
 enum node_leave node_leave_state(const struct node *node, struct error *err);
-/* For how long no heartbeat of another node was seen; 0: it is alive, or not in the rack. */
-uint64_t node_silent_ns(const struct node *node, uint32_t other);
+/* Bit per node of the rack whose heartbeat has not moved for a second (MEMBER_SILENT_NS). */
+uint32_t node_silent_nodes(const struct node *node);
 uint16_t node_port(const struct node *node);
 /* EMB_OK, or why its follower cannot go on: the node has ended. */
 int node_failure(const struct node *node, struct error *err);

@@ -1,10 +1,15 @@
 #include "node/process.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "cluster/member.h"
 #include "node/prefault.h"
 #include "node/report.h"
 #include "node/seat.h"
+
+#define LISTEN_NS 500000000ULL /* far longer than a live node takes between two heartbeats */
 
 struct process {
     struct process_options options;
@@ -42,15 +47,6 @@ static enum process_state state_of(struct process *p)
     return chains || p->options.replicas == 0 ? PROCESS_SERVES : PROCESS_NO_CHAINS;
 }
 
-static uint32_t silent_nodes(const struct process *p, uint32_t live)
-{
-    uint32_t silent = 0;
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        if ((live >> node & 1) && node_silent_ns(p->node, node) >= PROCESS_SILENT_NS)
-            silent |= 1u << node;
-    return silent;
-}
-
 /* Of the node's thread, after the node's turn. */
 static int watch_turn(void *state, uint64_t now_ns)
 {
@@ -62,9 +58,8 @@ static int watch_turn(void *state, uint64_t now_ns)
         report_once(&p->failed, &err);
     if (node_replica_failure(p->node, &err))
         report_once(&p->replica_failed, &err);
-    uint32_t live = (uint32_t)follower_live_nodes(node_follower(p->node));
-    flag_store_release(&p->live, live);
-    flag_store_release(&p->silent, silent_nodes(p, live));
+    flag_store_release(&p->live, follower_live_nodes(node_follower(p->node)));
+    flag_store_release(&p->silent, node_silent_nodes(p->node));
     flag_store_release(&p->sequencer, follower_sequencer(node_follower(p->node)));
     flag_store_release(&p->state, state_of(p));
     return 0;
@@ -156,10 +151,35 @@ static int make_node(struct process *p, struct error *err)
     return EMB_OK;
 }
 
+/* Whose id is taken is told whether the process that has it runs, which takes a while to see. */
+static int check_place(struct process *p, struct error *err)
+{
+    const struct process_options *o = &p->options;
+    struct region region;
+    struct env_poller *nap;
+    uint64_t incarnation;
+    int rc = region_attach(&region, env_map_base(p->map), env_map_bytes(p->map), o->writeback, err);
+    if (rc == EMB_OK)
+        rc = member_take_place(o->place.env, &region, o->node, &incarnation, err);
+    if (rc != EMB_ERR_EXISTS || env_poller_create(o->place.env, &nap))
+        return rc;
+    uint64_t before = member_heartbeat(&region, o->node);
+    env_poller_wait(nap, LISTEN_NS);
+    bool runs = member_heartbeat(&region, o->node) != before;
+    env_poller_destroy(nap);
+    size_t used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, "; %s",
+             runs ? "it runs (its heartbeat moves): choose another node-id"
+                  : "it does not run any more, and a node that did not leave cannot come back yet");
+    return rc;
+}
+
 /* The node before the seat: a sequencer whose node cannot start grants itself no epoch. */
 static int make_all(struct process *p, struct error *err)
 {
     int rc = open_place(p, err);
+    if (rc == EMB_OK)
+        rc = check_place(p, err);
     if (rc == EMB_OK)
         rc = lock_data(p, err);
     if (rc == EMB_OK)

@@ -59,9 +59,8 @@ struct process_view {
     enum process_state state;
     uint32_t sequencer; /* node id; NODE_MAX: not known */
     uint32_t live;      /* bit per node that is in the rack */
-    uint32_t silent;    /* ... of which no heartbeat has been seen for PROCESS_SILENT_NS */
+    uint32_t silent;    /* ... and has not been heard for a second */
 };
-#define PROCESS_SILENT_NS 1000000000ULL
 
 void process_look(struct process *process, struct process_view *view, struct error *err);
 /* EMB_OK, or why its replica has ended: the node goes on without counting for durability. */

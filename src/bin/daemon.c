@@ -1,0 +1,51 @@
+#include "bin/daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void daemon_log(const struct daemon *d, enum log_level level, const char *message,
+                const struct log_field *fields, size_t field_count)
+{
+    log_write(&d->log, level, message, fields, field_count);
+}
+
+int daemon_wait(const struct daemon *d, uint32_t milliseconds)
+{
+    struct timespec wait = {.tv_sec = milliseconds / 1000,
+                            .tv_nsec = milliseconds % 1000 * 1000000L};
+    int signal_number = sigtimedwait(&d->signals, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+int daemon_write_ports(const struct daemon *d, const uint16_t *ports, size_t count,
+                       struct error *err)
+{
+    const char *path = d->config.ports_file;
+    char part[CONFIG_PATH_BYTES + 8];
+    if (!path[0])
+        return EMB_OK;
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *file = fopen(part, "w");
+    for (size_t i = 0; file && i < count; i++)
+        fprintf(file, "%u\n", ports[i]);
+    if (!file || fclose(file) || rename(part, path))
+        return error_set(err, EMB_ERR_IO, "ports file %s cannot be written: %s", path,
+                         strerror(errno));
+    return EMB_OK;
+}
+
+void daemon_remove_ports(const struct daemon *d)
+{
+    if (d->config.ports_file[0])
+        unlink(d->config.ports_file);
+}
+
+bool daemon_dedicates(const struct daemon *d, uint64_t threads)
+{
+    if (d->config.threads == CONFIG_THREADS_AUTO)
+        return (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) > threads;
+    return d->config.threads == CONFIG_THREADS_DEDICATED;
+}

@@ -1,0 +1,72 @@
+#include "bin/settings.h"
+
+#include <unistd.h>
+
+#define NS_PER_MS 1000000
+
+static struct geometry geometry_of(const struct config *c)
+{
+    return (struct geometry){.region_bytes = c->region_bytes,
+                             .segment_bytes = (uint32_t)c->segment_bytes,
+                             .lanes = (uint32_t)c->lanes,
+                             .lane_slots = (uint32_t)c->lane_slots,
+                             .goi_segments = (uint32_t)c->goi_segments,
+                             .goi_segment_entries = (uint32_t)c->goi_segment_entries,
+                             .topics = (uint32_t)c->topics,
+                             .sessions = (uint32_t)c->sessions};
+}
+
+struct rack_options settings_rack(const struct daemon *d, const char *region_url)
+{
+    const struct config *c = &d->config;
+    return (struct rack_options){.env = d->env,
+                                 .region_url = region_url,
+                                 .geometry = geometry_of(c),
+                                 .coherence = (enum mem_coherence)c->coherence,
+                                 .writeback = (enum mem_writeback)c->writeback,
+                                 .nodes = (uint32_t)c->nodes,
+                                 .replicas = (uint32_t)c->replicas,
+                                 .host = c->host,
+                                 .port = (uint16_t)c->port,
+                                 .data = c->data,
+                                 /* one a node, and one for the sequencer */
+                                 .dedicated = daemon_dedicates(d, c->nodes + 1),
+                                 .sync_bytes = c->sync_bytes,
+                                 .pass_ns = c->pass_time_ns,
+                                 .fence_timeout_ns = c->gap_fence_timeout_ns,
+                                 .skip_timeout_ns = c->gap_skip_timeout_ns,
+                                 .max_batch_bytes = (uint32_t)c->max_batch_bytes,
+                                 .max_message_bytes = (uint32_t)c->max_message_bytes,
+                                 .high_percent = (uint32_t)c->backpressure_high_percent,
+                                 .low_percent = (uint32_t)c->backpressure_low_percent,
+                                 .backpressure_ms =
+                                     (uint32_t)(c->backpressure_time_ns / NS_PER_MS)};
+}
+
+struct process_options settings_process(const struct daemon *d)
+{
+    const struct config *c = &d->config;
+    return (struct process_options){.place = {.env = d->env,
+                                              .url = c->region,
+                                              .geometry = geometry_of(c),
+                                              .coherence = (enum mem_coherence)c->coherence},
+                                    .writeback = (enum mem_writeback)c->writeback,
+                                    .node = (uint32_t)c->node_id,
+                                    .roles = c->roles,
+                                    .nodes = (uint32_t)c->nodes,
+                                    .replicas = (uint32_t)c->replicas,
+                                    .host = c->host,
+                                    .port = (uint16_t)c->port,
+                                    .data = c->data,
+                                    .dedicated = daemon_dedicates(d, 2),
+                                    .sync_bytes = c->sync_bytes,
+                                    .pass_ns = c->pass_time_ns,
+                                    .fence_timeout_ns = c->gap_fence_timeout_ns,
+                                    .skip_timeout_ns = c->gap_skip_timeout_ns,
+                                    .max_batch_bytes = (uint32_t)c->max_batch_bytes,
+                                    .max_message_bytes = (uint32_t)c->max_message_bytes,
+                                    .high_percent = (uint32_t)c->backpressure_high_percent,
+                                    .low_percent = (uint32_t)c->backpressure_low_percent,
+                                    .backpressure_ms =
+                                        (uint32_t)(c->backpressure_time_ns / NS_PER_MS)};
+}

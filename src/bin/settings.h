@@ -1,0 +1,13 @@
+/* From what the daemon was told to what nodes are made with. Pure. */
+#ifndef BIN_SETTINGS_H
+#define BIN_SETTINGS_H
+
+#include "bin/daemon.h"
+#include "node/process.h"
+#include "node/rack.h"
+
+/* Texts are the configuration's, or the caller's. */
+struct rack_options settings_rack(const struct daemon *daemon, const char *region_url);
+struct process_options settings_process(const struct daemon *daemon);
+
+#endif
