@@ -115,7 +115,6 @@ static void put_nodes(const struct meta_state *meta, struct status_sink *sink)
             continue;
         put_text(sink, "address", "%.*s:%u", NODE_HOST_BYTES, node->host, node->port);
         put_roles(sink, node->roles);
-        put_number(sink, "live", node->live);
         put_number(sink, "incarnation", node->incarnation);
         put_number(sink, "first_segment", node->first_segment);
         put_number(sink, "segments", node->segments);

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "cli/status.h"
+#include "cli/warnings.h"
 
 struct status_values {
     bool json;
@@ -31,7 +32,7 @@ static const struct cli_option status_rows[] = {
     {.name = "json",
      .type = CLI_FLAG,
      FIELD(json),
-     .text = "print JSON: an object with an array of rows for each table"},
+     .text = "print JSON: an object with an array of rows for each table, and one of warnings"},
     {.name = "watch",
      .type = CLI_FLAG,
      FIELD(watch),
@@ -88,13 +89,28 @@ json_t *status_ask(struct emb_client *client, int broker, int *result)
     return tables;
 }
 
+static void warnings_print(const json_t *warnings)
+{
+    size_t i;
+    json_t *warning;
+    json_array_foreach(warnings, i, warning)
+    {
+        printf("warning: %s\n", json_string_value(warning));
+    }
+    if (i)
+        printf("\n");
+}
+
 static void tables_print(const json_t *tables)
 {
     const char *name;
     json_t *rows;
     const char *between = "";
+    warnings_print(json_object_get(tables, "warnings"));
     json_object_foreach((json_t *)tables, name, rows)
     {
+        if (!strcmp(name, "warnings"))
+            continue;
         printf("%s%s\n", between, name);
         print_table(stdout, rows, print_width());
         between = "\n";
@@ -106,6 +122,7 @@ static int status_once(struct emb_client *client, const struct status_values *v)
     int broker = v->broker == CLI_NOT_GIVEN ? EMB_BROKER_ANY : (int)v->broker;
     int result;
     json_t *tables = status_ask(client, broker, &result);
+    print_set(tables, "warnings", warnings_of(tables));
     if (v->watch && !v->json && isatty(STDOUT_FILENO))
         printf("\033[H\033[2J");
     if (v->json)
@@ -150,7 +167,9 @@ const struct cli_command status_commands[] = {
     {.noun = "status",
      .arguments = "",
      .text = "Shows the state of brokers, nodes, lanes and topics",
-     .more = "All brokers are asked; one that does not answer makes the exit status 1.",
+     .more =
+         "All brokers are asked; one that does not answer makes the exit status 1. What is not as\n"
+         "it should be is said first, in words: docs/operations.md has what each warning means.",
      .example = "embarcadero status --json | jq '.broker[] | {row, committed, durable}'",
      .options = status_rows,
      .option_count = COUNT_OF(status_rows),

@@ -16,6 +16,9 @@ struct node {
     uint64_t incarnation;
     enum node_leave leave;
     struct error why; /* it cannot leave */
+    uint64_t durable; /* D, and when it last moved or had nothing to wait for */
+    uint64_t durable_ns;
+    uint64_t now_ns;
 };
 
 static int64_t snapshot(void *arg, void *bytes, size_t capacity)
@@ -77,7 +80,11 @@ static int open_member(struct node *node, uint16_t port, struct error *err)
 
 static void more_status(void *arg, broker_status_fn *fn, void *fn_arg)
 {
-    const struct node *node = arg;
+    struct node *node = arg;
+    uint32_t sequencer = follower_sequencer(node->follower);
+    node_status_log(node->options.node, sequencer, (node->now_ns - node->durable_ns) / 1000000, fn,
+                    fn_arg);
+    node_status_members(&node->region, follower_meta(node->follower), node->member, fn, fn_arg);
     node_status_process(node->options.node, fn, fn_arg);
     if (node->replica)
         node_status_replica(node->options.node, node->replica, node->store, fn, fn_arg);
@@ -219,6 +226,15 @@ uint32_t node_silent_nodes(const struct node *node)
 
 /* ---- the agent ------------------------------------------------------------------------------- */
 
+static void note_durable(struct node *node, uint64_t now_ns)
+{
+    uint64_t durable = follower_durable(node->follower);
+    if (durable != node->durable || durable >= follower_position(node->follower))
+        node->durable_ns = now_ns;
+    node->durable = durable;
+    node->now_ns = now_ns;
+}
+
 /* The follower first: what it takes in this turn the others act upon in it. */
 static int node_do_work(void *state, uint64_t now_ns)
 {
@@ -233,6 +249,7 @@ static int node_do_work(void *state, uint64_t now_ns)
     if (node_failure(node, NULL)) /* what its store has under way would not let the thread sleep */
         return node->store ? store_do_work(node->store, now_ns) : 0;
     int work = follower_do_work(node->follower, now_ns);
+    note_durable(node, now_ns);
     work += member_do_work(node->member, now_ns);
     if (node->replica)
         work += replica_do_work(node->replica, now_ns);
