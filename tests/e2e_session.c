@@ -111,7 +111,7 @@ static struct flow *lose_a_connection(struct rig *rig, uint32_t round, struct fl
     publisher->max_ahead = 2000;
     flow_start(publisher);
     rig_wait_until(has_acks, publisher, "a hundred messages were acknowledged");
-    assert_true(cut_connections_to(rack_port(rig->rack, round % 4), round % 2) > 0);
+    assert_true(cut_connections_to(rig_port(rig, round % 4), round % 2) > 0);
     flow_join(publisher);
     assert_true(publisher->accepted < publisher->count);
     assert_true(count_failed(publisher) > 0);
@@ -160,7 +160,7 @@ static void without_sessions_the_other_connections_go_on(void **state)
     publisher->publishing.max_buffered_bytes = 1 << 20;
     flow_start(publisher);
     rig_wait_until(has_acks, publisher, "a hundred messages were acknowledged");
-    assert_true(cut_connections_to(rack_port(rig->rack, 2), false) > 0);
+    assert_true(cut_connections_to(rig_port(rig, 2), false) > 0);
     struct goal goal = {publisher, flag_load_acquire(&publisher->done) + 5000};
     rig_wait_until(has_reached, &goal, "more was acknowledged over the other connections");
     flag_store_release(&publisher->stop, 1);
@@ -334,15 +334,15 @@ static void sessions_come_and_go(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"a_lost_connection_ends_the_session", a_lost_connection_ends_the_session, false},
+        {"a_lost_connection_ends_the_session", a_lost_connection_ends_the_session, RIG_EVERYWHERE},
         {"without_sessions_the_other_connections_go_on",
-         without_sessions_the_other_connections_go_on, false},
-        {"held_batches_block_nobody", held_batches_block_nobody, false},
-        {"a_gap_fences_the_session", a_gap_fences_the_session, false},
+         without_sessions_the_other_connections_go_on, RIG_EVERYWHERE},
+        {"held_batches_block_nobody", held_batches_block_nobody, RIG_EVERYWHERE},
+        {"a_gap_fences_the_session", a_gap_fences_the_session, RIG_EVERYWHERE},
         {"a_gap_is_skipped_where_the_topic_says_so", a_gap_is_skipped_where_the_topic_says_so,
-         false},
-        {"sessions_are_limited_by_the_region", sessions_are_limited_by_the_region, true},
-        {"sessions_come_and_go", sessions_come_and_go, true},
+         RIG_EVERYWHERE},
+        {"sessions_are_limited_by_the_region", sessions_are_limited_by_the_region, RIG_FIRST_MODE},
+        {"sessions_come_and_go", sessions_come_and_go, RIG_FIRST_MODE},
     };
     return rig_run("e2e-session", cases, COUNT_OF(cases));
 }

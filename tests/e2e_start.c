@@ -387,19 +387,21 @@ static void an_unreadable_region_is_named(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"the_first_ack_comes_soon", the_first_ack_comes_soon, false},
-        {"a_stop_leaves_nothing_behind", a_stop_leaves_nothing_behind, false},
-        {"a_region_may_be_kept", a_region_may_be_kept, false},
-        {"impossible_racks_are_refused", impossible_racks_are_refused, true},
-        {"a_port_in_use_is_named", a_port_in_use_is_named, true},
-        {"a_locked_directory_is_named", a_locked_directory_is_named, true},
-        {"a_log_is_never_overwritten", a_log_is_never_overwritten, true},
-        {"a_directory_that_cannot_be_is_named", a_directory_that_cannot_be_is_named, true},
-        {"a_read_only_directory_is_named", a_read_only_directory_is_named, true},
-        {"a_region_in_use_is_left_alone", a_region_in_use_is_left_alone, false},
-        {"a_region_too_large_is_told_both_numbers", a_region_too_large_is_told_both_numbers, false},
-        {"bent_regions_are_refused", bent_regions_are_refused, true},
-        {"an_unreadable_region_is_named", an_unreadable_region_is_named, true},
+        {"the_first_ack_comes_soon", the_first_ack_comes_soon, RIG_IN_PROCESS},
+        {"a_stop_leaves_nothing_behind", a_stop_leaves_nothing_behind, RIG_IN_PROCESS},
+        {"a_region_may_be_kept", a_region_may_be_kept, RIG_IN_PROCESS},
+        {"impossible_racks_are_refused", impossible_racks_are_refused, RIG_FIRST_MODE},
+        {"a_port_in_use_is_named", a_port_in_use_is_named, RIG_FIRST_MODE},
+        {"a_locked_directory_is_named", a_locked_directory_is_named, RIG_FIRST_MODE},
+        {"a_log_is_never_overwritten", a_log_is_never_overwritten, RIG_FIRST_MODE},
+        {"a_directory_that_cannot_be_is_named", a_directory_that_cannot_be_is_named,
+         RIG_FIRST_MODE},
+        {"a_read_only_directory_is_named", a_read_only_directory_is_named, RIG_FIRST_MODE},
+        {"a_region_in_use_is_left_alone", a_region_in_use_is_left_alone, RIG_IN_PROCESS},
+        {"a_region_too_large_is_told_both_numbers", a_region_too_large_is_told_both_numbers,
+         RIG_FIRST_MODE},
+        {"bent_regions_are_refused", bent_regions_are_refused, RIG_FIRST_MODE},
+        {"an_unreadable_region_is_named", an_unreadable_region_is_named, RIG_FIRST_MODE},
     };
     return rig_run("e2e-start", cases, COUNT_OF(cases));
 }

@@ -249,15 +249,15 @@ static void status_shows_every_node(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"settings_survive", settings_survive, false},
-        {"list_shows_what_is_there", list_shows_what_is_there, true},
-        {"impossible_topics_are_refused", impossible_topics_are_refused, true},
-        {"a_name_is_taken_once", a_name_is_taken_once, false},
-        {"unknown_topics_are_named", unknown_topics_are_named, true},
-        {"topics_are_limited_by_the_region", topics_are_limited_by_the_region, true},
-        {"acks_need_what_the_topic_has", acks_need_what_the_topic_has, true},
-        {"a_deleted_topic_takes_no_more", a_deleted_topic_takes_no_more, false},
-        {"status_shows_every_node", status_shows_every_node, true},
+        {"settings_survive", settings_survive, RIG_EVERYWHERE},
+        {"list_shows_what_is_there", list_shows_what_is_there, RIG_FIRST_MODE},
+        {"impossible_topics_are_refused", impossible_topics_are_refused, RIG_FIRST_MODE},
+        {"a_name_is_taken_once", a_name_is_taken_once, RIG_EVERYWHERE},
+        {"unknown_topics_are_named", unknown_topics_are_named, RIG_FIRST_MODE},
+        {"topics_are_limited_by_the_region", topics_are_limited_by_the_region, RIG_FIRST_MODE},
+        {"acks_need_what_the_topic_has", acks_need_what_the_topic_has, RIG_FIRST_MODE},
+        {"a_deleted_topic_takes_no_more", a_deleted_topic_takes_no_more, RIG_EVERYWHERE},
+        {"status_shows_every_node", status_shows_every_node, RIG_FIRST_MODE},
     };
     return rig_run("e2e-topic", cases, COUNT_OF(cases));
 }

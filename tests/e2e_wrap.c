@@ -117,6 +117,6 @@ static void everything_wraps(void **state)
 
 int main(void)
 {
-    const struct rig_case cases[] = {{"everything_wraps", everything_wraps, false}};
+    const struct rig_case cases[] = {{"everything_wraps", everything_wraps, RIG_EVERYWHERE}};
     return rig_run("e2e-wrap", cases, sizeof cases / sizeof cases[0]);
 }

@@ -28,7 +28,7 @@ struct raw *raw_open(struct rig *rig, uint32_t node)
     setsockopt(raw->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(raw->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(rack_port(rig->rack, node)),
+                                  .sin_port = htons(rig_port(rig, node)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int at_once = 1;
     setsockopt(raw->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);

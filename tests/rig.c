@@ -27,10 +27,14 @@
 #endif
 
 static const struct rig_mode all_modes[RIG_MODES_MAX] = {
-    {"hardware", MEM_HARDWARE, MEM_WRITEBACK_AUTO, "shm", DEDICATED},
-    {"software clwb", MEM_SOFTWARE, MEM_WRITEBACK_CLWB, "shm", true},
-    {"software clflushopt", MEM_SOFTWARE, MEM_WRITEBACK_CLFLUSHOPT, "file", false},
-    {"software movdir64b", MEM_SOFTWARE, MEM_WRITEBACK_MOVDIR64B, "shm", false},
+    {"hardware", MEM_HARDWARE, MEM_WRITEBACK_AUTO, "shm", DEDICATED, false},
+    {"software clwb", MEM_SOFTWARE, MEM_WRITEBACK_CLWB, "shm", true, false},
+    {"software clflushopt", MEM_SOFTWARE, MEM_WRITEBACK_CLFLUSHOPT, "file", false, false},
+    {"software movdir64b", MEM_SOFTWARE, MEM_WRITEBACK_MOVDIR64B, "shm", false, false},
+    {"daemons hardware", MEM_HARDWARE, MEM_WRITEBACK_AUTO, "shm", false, true},
+    {"daemons clwb", MEM_SOFTWARE, MEM_WRITEBACK_CLWB, "file", true, true},
+    {"daemons clflushopt", MEM_SOFTWARE, MEM_WRITEBACK_CLFLUSHOPT, "shm", false, true},
+    {"daemons movdir64b", MEM_SOFTWARE, MEM_WRITEBACK_MOVDIR64B, "file", false, true},
 };
 
 uint32_t rig_time_factor(void)
@@ -161,9 +165,53 @@ int rig_setup(void **state)
     return 0;
 }
 
+/* The broker is in the rack, and the chains are set. */
+static void note_ready(void *arg, const struct emb_status_item *item)
+{
+    uint32_t *missing = arg;
+    if (!strcmp(item->table, "broker") && !strcmp(item->name, "lane_open") && !item->number)
+        *missing += 1;
+    if (!strcmp(item->table, "lane") && !strcmp(item->name, "chain_version") && !item->number)
+        *missing += 1;
+}
+
+static bool are_ready(void *arg)
+{
+    struct rig *rig = arg;
+    uint32_t missing = 0;
+    size_t count = emb_client_brokers(rig->client, NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        if (emb_status(rig->client, (int)i, note_ready, &missing, NULL))
+            return false;
+    return count == rig->options.nodes && missing == 0;
+}
+
+/* A client learns the list of brokers when it connects: a new one each time. */
+static bool daemons_are_ready(void *arg)
+{
+    struct rig *rig = arg;
+    rig->client = rig_client(rig, 0);
+    bool ready = are_ready(rig);
+    if (!ready) {
+        emb_client_close(rig->client, NULL);
+        rig->client = NULL;
+    }
+    return ready;
+}
+
+static void start_daemons(struct rig *rig)
+{
+    daemons_start(&rig->daemons, &rig->options, rig->directory);
+    rig_wait_until(daemons_are_ready, rig, "all daemons were in the rack");
+}
+
 void rig_start(struct rig *rig)
 {
     struct error err = {0};
+    if (rig->mode->daemons) {
+        start_daemons(rig);
+        return;
+    }
     if (rack_start(&rig->options, &rig->rack, &err)) {
         rig->rack = NULL;
         fail_msg("the rack does not start: %s", err.text);
@@ -184,6 +232,10 @@ static void end_rack(struct rig *rig)
 static void assert_rack_is_well(struct rig *rig)
 {
     struct error err = {0};
+    if (rig->mode->daemons) {
+        daemons_assert_well(&rig->daemons);
+        return;
+    }
     if (rack_failure(rig->rack, &err))
         fail_msg("the rack has failed: %s", err.text);
     for (uint32_t i = 0; rig->options.replicas && i < rig->options.nodes; i++)
@@ -207,6 +259,8 @@ void rig_stop(struct rig *rig)
     flows_join(rig);
     assert_rack_is_well(rig);
     end_rack(rig);
+    if (rig->mode->daemons)
+        daemons_stop(&rig->daemons);
     assert_region_is_gone(rig);
 }
 
@@ -215,6 +269,7 @@ int rig_teardown(void **state)
     struct rig *rig = *state;
     flows_free(rig);
     end_rack(rig);
+    daemons_kill(&rig->daemons);
     rig_remove(rig->directory);
     env_destroy(rig->env);
     free(rig);
@@ -229,9 +284,34 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 #define AnnotateIgnoreReadsEnd(file, line)
 #endif
 
+static void take_counter(void *arg, const struct emb_status_item *item)
+{
+    struct sequencer_counters *counters = arg;
+    const struct {
+        const char *name;
+        uint64_t *to;
+    } told[] = {{"data", &counters->data},          {"meta", &counters->meta},
+                {"retry", &counters->retry},        {"held", &counters->held},
+                {"held_now", &counters->held_now},  {"released", &counters->released},
+                {"fences", &counters->fences},      {"skip", &counters->skip},
+                {"passes", &counters->passes},      {"checkpoints", &counters->checkpoints},
+                {"committed", &counters->committed}};
+    for (size_t i = 0; !strcmp(item->table, "sequencer") && i < COUNT_OF(told); i++)
+        if (!strcmp(item->name, told[i].name))
+            *told[i].to = item->number;
+}
+
 /* rack.h says that these are racy while the rack runs; the thread sanitizer is told so, too. */
 void rig_counters(struct rig *rig, struct sequencer_counters *counters)
 {
+    struct emb_error err;
+    *counters = (struct sequencer_counters){0};
+    if (rig->mode->daemons) {
+        for (int i = 0; i < (int)rig->options.nodes; i++)
+            if (emb_status(rig->client, i, take_counter, counters, &err))
+                fail_msg("%s", err.text);
+        return;
+    }
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
     rack_sequencer_counters(rig->rack, counters);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
@@ -239,12 +319,17 @@ void rig_counters(struct rig *rig, struct sequencer_counters *counters)
 
 /* ---- clients and topics ---------------------------------------------------------------------- */
 
+uint16_t rig_port(const struct rig *rig, uint32_t node)
+{
+    return rig->mode->daemons ? rig->daemons.ports[node] : rack_port(rig->rack, node);
+}
+
 void rig_brokers(const struct rig *rig, uint32_t first, char *text, size_t bytes)
 {
     size_t used = 0;
     for (uint32_t i = 0; i < rig->options.nodes; i++)
         used += (size_t)snprintf(text + used, bytes - used, "%s127.0.0.1:%u", i ? "," : "tcp://",
-                                 rack_port(rig->rack, (first + i) % rig->options.nodes));
+                                 rig_port(rig, (first + i) % rig->options.nodes));
     assert_true(used < bytes);
 }
 
@@ -286,23 +371,62 @@ uint32_t rig_modes(const struct rig_mode **modes)
     return count;
 }
 
+/* A number that another run does not have, or that of the run to be repeated. */
+static uint32_t draw_seed(void)
+{
+    const char *given = getenv("EMB_TEST_SEED");
+    struct env *env = env_create();
+    uint32_t seed = 0;
+    if (given)
+        seed = (uint32_t)strtoul(given, NULL, 10);
+    else if (env)
+        env_random(env, &seed, sizeof seed);
+    env_destroy(env);
+    return seed % 1000000;
+}
+
+/* Whether the case runs in this mode. */
+static bool is_drawn(const struct rig_case *one, uint32_t index, uint32_t seed, uint32_t mode,
+                     const struct rig_mode *const *modes, uint32_t mode_count)
+{
+    uint32_t allowed = 0, before = 0;
+    if (one->where == RIG_FIRST_MODE)
+        return mode == 0;
+    for (uint32_t m = 0; m < mode_count; m++) {
+        bool fits = one->where != RIG_IN_PROCESS || !modes[m]->daemons;
+        if (m == mode && !fits)
+            return false;
+        before += fits && m < mode;
+        allowed += fits;
+    }
+    const char *matrix = getenv("EMB_TEST_MATRIX");
+    return (matrix && matrix[0] == '1') || (seed + index) % allowed == before;
+}
+
+static void name_test(char name[96], const char *one, const char *mode)
+{
+    snprintf(name, 96, "%s/%s", one, mode);
+    for (char *at = name; *at; at++)
+        if (*at == ' ')
+            *at = '-';
+}
+
 int rig_run(const char *suite, const struct rig_case *cases, size_t count)
 {
     const struct rig_mode *modes[RIG_MODES_MAX];
-    uint32_t mode_count = rig_modes(modes);
+    uint32_t mode_count = rig_modes(modes), seed = draw_seed();
     struct CMUnitTest *tests = calloc(count * mode_count, sizeof *tests);
     char(*names)[96] = calloc(count * mode_count, sizeof *names);
     size_t used = 0;
     if (!tests || !names)
         return 1;
+    print_message("modes are drawn: EMB_TEST_SEED=%u for the same, EMB_TEST_MATRIX=1 for all\n",
+                  seed);
     for (uint32_t m = 0; m < mode_count; m++) {
         for (size_t i = 0; i < count; i++) {
-            if (m > 0 && cases[i].first_mode_only)
+            if (!is_drawn(&cases[i], (uint32_t)i, seed, m, modes, mode_count))
                 continue;
-            snprintf(names[used], sizeof *names, "%s/%s", cases[i].name, modes[m]->name);
-            for (char *at = names[used]; *at; at++)
-                if (*at == ' ')
-                    *at = '-';
+            name_test(names[used], cases[i].name, modes[m]->name);
             tests[used] = (struct CMUnitTest){.name = names[used],
                                               .test_func = cases[i].test,
                                               .setup_func = rig_setup,

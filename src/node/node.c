@@ -19,6 +19,7 @@ struct node {
     uint64_t durable; /* D, and when it last moved or had nothing to wait for */
     uint64_t durable_ns;
     uint64_t now_ns;
+    struct seat *seat; /* or NULL */
 };
 
 static int64_t snapshot(void *arg, void *bytes, size_t capacity)
@@ -88,6 +89,8 @@ static void more_status(void *arg, broker_status_fn *fn, void *fn_arg)
     node_status_process(node->options.node, fn, fn_arg);
     if (node->replica)
         node_status_replica(node->options.node, node->replica, node->store, fn, fn_arg);
+    if (node->seat)
+        seat_status(node->seat, fn, fn_arg);
 }
 
 static int open_broker(struct node *node, struct error *err)
@@ -262,6 +265,11 @@ static int node_do_work(void *state, uint64_t now_ns)
 struct agent node_agent(struct node *node)
 {
     return (struct agent){.name = "node", .do_work = node_do_work, .state = node};
+}
+
+void node_set_seat(struct node *node, struct seat *seat)
+{
+    node->seat = seat;
 }
 
 bool node_admitted(const struct node *node)

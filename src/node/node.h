@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "env/env.h"
 #include "follower/follower.h"
+#include "node/seat.h"
 #include "region/region.h"
 #include "replica/replica.h"
 #include "store/store.h"
@@ -45,6 +46,9 @@ void node_destroy(struct node *node);
 void node_give_up(struct node *node);
 /* To be added to its runner. */
 struct agent node_agent(struct node *node);
+/* The sequencer's seat beside it, which its STATUS answers tell of; it must outlive the node.
+   Before its first turn. */
+void node_set_seat(struct node *node, struct seat *seat);
 /* Admitted by the sequencer, as its own follower has read. */
 bool node_admitted(const struct node *node);
 

@@ -117,6 +117,7 @@ static int make_seat(struct process *p, struct error *err)
         rc = seat_create(&options, &p->seat, err);
     if (rc)
         return rc;
+    node_set_seat(p->node, p->seat);
     struct runner *runner = p->runners[p->runner_count - 1];
     struct agent agent = seat_agent(p->seat);
     runner_add(runner, &agent);
@@ -238,8 +239,8 @@ void process_stop(struct process *p)
     for (int i = 0; i < p->running; i++)
         runner_join(p->runners[i]);
     prefault_stop(p->prefault);
-    seat_destroy(p->seat);
     node_destroy(p->node);
+    seat_destroy(p->seat);
     for (int i = 0; i < p->runner_count; i++)
         runner_destroy(p->runners[i]);
     if (p->map)

@@ -144,6 +144,8 @@ static int make_node(struct rack *rack, uint32_t id, struct error *err)
     rc = node_create(&options, &place->node, err);
     if (rc)
         return rc;
+    if (id == 0)
+        node_set_seat(place->node, rack->seat);
     struct agent agent = node_agent(place->node);
     runner_add(runner, &agent);
     runner_add(runner, &(struct agent){"watch", watch_turn, place});

@@ -1,13 +1,44 @@
 #include "node/seat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/flag.h"
 #include "cluster/elector.h"
+
+#define TELL_EVERY_NS 10000000ULL
+
+/* What is told of the counters. */
+#define TOLD(X)                                                                                    \
+    X(committed)                                                                                   \
+    X(passes)                                                                                      \
+    X(data)                                                                                        \
+    X(meta)                                                                                        \
+    X(nop)                                                                                         \
+    X(rejected)                                                                                    \
+    X(retry)                                                                                       \
+    X(skip)                                                                                        \
+    X(held)                                                                                        \
+    X(held_now)                                                                                    \
+    X(released)                                                                                    \
+    X(waited)                                                                                      \
+    X(fences)                                                                                      \
+    X(checkpoints)                                                                                 \
+    X(lanes_left)
+
+struct told {
+#define TOLD_FIELD(name) struct flag name;
+    TOLD(TOLD_FIELD)
+#undef TOLD_FIELD
+};
 
 struct seat {
     struct region region; /* its view, none of a node's */
     struct elector *elector;
     struct sequencer *sequencer;
+    uint32_t node;
+    uint64_t told_ns;
+    struct told told; /* written by the seat's thread, read by any */
 };
 
 static int campaign(struct seat *seat, const struct seat_options *o, struct epoch_view *epoch,
@@ -52,6 +83,7 @@ int seat_create(const struct seat_options *options, struct seat **out, struct er
         seat_destroy(seat);
         return rc;
     }
+    seat->node = options->node;
     *out = seat;
     return EMB_OK;
 }
@@ -65,9 +97,35 @@ void seat_destroy(struct seat *seat)
     free(seat);
 }
 
+static void tell(struct seat *seat)
+{
+    struct sequencer_counters counters;
+    sequencer_counters(seat->sequencer, &counters);
+#define TOLD_STORE(name) flag_store_release(&seat->told.name, counters.name);
+    TOLD(TOLD_STORE)
+#undef TOLD_STORE
+}
+
+void seat_status(struct seat *seat, broker_status_fn *fn, void *arg)
+{
+    struct status_item item = {.table = "sequencer", .row = seat->node};
+#define TOLD_ITEM(field)                                                                           \
+    snprintf(item.name, sizeof item.name, "%s", #field);                                           \
+    item.number = flag_load_acquire(&seat->told.field);                                            \
+    fn(arg, &item);
+    TOLD(TOLD_ITEM)
+#undef TOLD_ITEM
+}
+
 static int seat_do_work(void *state, uint64_t now_ns)
 {
-    return sequencer_do_work(((struct seat *)state)->sequencer, now_ns);
+    struct seat *seat = state;
+    int work = sequencer_do_work(seat->sequencer, now_ns);
+    if (now_ns - seat->told_ns >= TELL_EVERY_NS) {
+        tell(seat);
+        seat->told_ns = now_ns;
+    }
+    return work;
 }
 
 struct agent seat_agent(struct seat *seat)

@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "base/error.h"
+#include "broker/broker.h"
 #include "env/env.h"
 #include "region/region.h"
 #include "sequencer/sequencer.h"
@@ -36,6 +37,9 @@ struct agent seat_agent(struct seat *seat);
 /* EMB_OK, or why its sequencer has stopped for good. */
 int seat_failure(const struct seat *seat, struct error *err);
 struct region *seat_region(struct seat *seat);
+/* While its runner stands still, or racy (tests). */
 void seat_counters(const struct seat *seat, struct sequencer_counters *counters);
+/* Table "sequencer", row `node`: the counters as of a few milliseconds ago. Any thread. */
+void seat_status(struct seat *seat, broker_status_fn *fn, void *arg);
 
 #endif
