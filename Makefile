@@ -6,18 +6,21 @@
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all demo test sim sim-bugs sim-same lint format docs asan tsan bench install clean help
+.PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan bench install clean help
 
-export WERROR PREFIX DESTDIR JOBS
+export WERROR PREFIX DESTDIR JOBS PROCESSES
 
 all: ## build everything into build/
 	@tools/build.sh build
 
-demo: all ## start a rack, publish a real file, read it back, check every promise
+demo: all ## start a rack, publish a real file, read it back, check every promise: PROCESSES=4
 	@tools/demo.sh build
 
 test: all ## run every test
 	@tools/test_report.py build
+
+test-matrix: all ## end to end in every mode: nodes in one process or each its own, all coherences
+	@EMB_TEST_MATRIX=1 tools/test_report.py build -- --suite e2e -t 8
 
 sim: all ## whole racks from seeds: SEEDS=n FIRST=n STATE=file; one: SEED=n FAULTS=i,j TRACE=all
 	@tools/sim.sh build

@@ -37,13 +37,13 @@ def wait_for(condition, what):
 class Daemon:
     """A rack in the directory `place`; its output is kept in a file there."""
 
-    def __init__(self, place, *options, data="data", env=None):
+    def __init__(self, place, *options, data="data", env=None, mode=("--dev",)):
         self.place = place
         self.data = os.path.join(place, data)
         self.ports_file = os.path.join(place, f"ports-{data}")
         self.output = open(os.path.join(place, f"output-{data}"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            [Programs.daemon, "--dev", "--port", "0", "--ports-file", self.ports_file]
+            [Programs.daemon, *mode, "--port", "0", "--ports-file", self.ports_file]
             + ["--data", self.data] + SMALL + SMALL_BATCHES + list(options),
             stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**ENVIRONMENT, **(env or {})},

@@ -4,7 +4,7 @@
 # promise; then stops the rack, deletes the shared memory and checks the stores alone.
 #   DEMO_DIR    where the data goes (default: this tree, else $TMPDIR, else /var/tmp)
 #   DEMO_KEEP   1: leave data and log there
-#   PROCESSES   1: all nodes in one process, which is all there is
+#   PROCESSES   1 (default): four nodes in one process; 2 to 8: so many, each a process of its own
 # The exit status is 0 only if every promise was checked and holds.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -22,7 +22,7 @@ began=$(date +%s)
 
 work=
 region_file=
-daemon=
+daemons=()
 running=
 printed_log=
 
@@ -40,28 +40,37 @@ fail() {
     exit 1
 }
 
-# Sends TERM and waits; false if the process had to be killed or did not end well.
-stop_daemon() {
-    local pid=$daemon tries
-    kill "$pid" 2>/dev/null
-    for ((tries = 0; tries < stop_seconds * 10; tries++)); do
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.1
+# Sends TERM to all and waits; false if one had to be killed or did not end well.
+stop_rack() {
+    local pids=("${daemons[@]}") pid tries good=0
+    daemons=()
+    [ ${#pids[@]} -gt 0 ] || return 0
+    kill "${pids[@]}" 2>/dev/null
+    for pid in "${pids[@]}"; do
+        for ((tries = 0; tries < stop_seconds * 10; tries++)); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        if kill -KILL "$pid" 2>/dev/null; then
+            echo "demo: the rack did not stop in $stop_seconds s and was killed" >&2
+            good=1
+        fi
+        wait "$pid" || good=1
     done
-    daemon=
-    if kill -0 "$pid" 2>/dev/null; then
-        kill -KILL "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
-        echo "demo: the rack did not stop in $stop_seconds s and was killed" >&2
-        return 1
-    fi
-    wait "$pid"
+    return $good
+}
+
+rack_runs() {
+    local pid
+    for pid in "${daemons[@]}"; do
+        kill -0 "$pid" 2>/dev/null || return 1
+    done
 }
 
 finish() {
     trap '' INT TERM
     [ -n "$running" ] && kill "$running" 2>/dev/null && wait "$running" 2>/dev/null
-    [ -n "$daemon" ] && stop_daemon
+    stop_rack
     [ -n "$region_file" ] && rm -f "$region_file"
     [ -n "$work" ] || return
     if [ "${DEMO_KEEP:-}" = 1 ]; then
@@ -85,10 +94,11 @@ in_turn() {
     return $status
 }
 
-if [ "${PROCESSES:-1}" != 1 ]; then
-    fail "PROCESSES=$PROCESSES: nodes in processes of their own are not available yet; leave it" \
-        "unset or set it to 1"
-fi
+processes=${PROCESSES:-1}
+case $processes in
+[1-8]) ;;
+*) fail "PROCESSES=$processes: 1 (four nodes in one process) to 8 are accepted" ;;
+esac
 for program in "$daemon_program" "$demo"; do
     [ -x "$program" ] || fail "$program is missing: build first"
 done
@@ -158,34 +168,47 @@ echo "demo: source: $name, $(wc -l <"$work/source") lines, $(wc -c <"$work/sourc
 
 # ---- the rack ---------------------------------------------------------------------------------
 
-"$daemon_program" --dev --port 0 --data "$work/data" --keep --region "$region" \
-    --ports-file "$work/ports" >"$work/log" 2>&1 &
-daemon=$!
-for ((tries = 0; tries < start_seconds * 20; tries++)); do
-    [ -e "$work/ports" ] && break
-    if ! kill -0 "$daemon" 2>/dev/null; then
-        daemon=
-        fail "the rack ended while it started"
+# One process with four nodes, or a process for each; these start in any order.
+start_rack() {
+    local node roles
+    if [ "$processes" = 1 ]; then
+        "$daemon_program" --dev --port 0 --data "$work/data" --keep --region "$region" \
+            --ports-file "$work/ports0" >"$work/log" 2>&1 &
+        daemons+=($!)
+        return
     fi
+    for ((node = processes - 1; node >= 0; node--)); do
+        roles=broker,replica
+        [ $node -eq 0 ] && roles=$roles,sequencer
+        "$daemon_program" --node-id $node --roles $roles --nodes "$processes" --port 0 \
+            --region "$region" --region-size $region_bytes --topics 256 --sessions 4096 \
+            --data "$work/data/node$node" --ports-file "$work/ports$node" >>"$work/log" 2>&1 &
+        daemons+=($!)
+    done
+}
+
+start_rack
+for ((tries = 0; tries < start_seconds * 20; tries++)); do
+    [ "$(ls "$work"/ports[0-9] 2>/dev/null | wc -l)" -eq ${#daemons[@]} ] && break
+    rack_runs || fail "the rack ended while it started"
     sleep 0.05
 done
-[ -e "$work/ports" ] || fail "the rack did not start within $start_seconds s"
+[ "$(ls "$work"/ports[0-9] 2>/dev/null | wc -l)" -eq ${#daemons[@]} ] ||
+    fail "the rack did not start within $start_seconds s"
+cat "$work"/ports[0-9] >"$work/ports"
 brokers=tcp://$(sed 's/^/127.0.0.1:/' "$work/ports" | paste -sd ,)
-echo "demo: rack of $(wc -l <"$work/ports") nodes at $brokers"
+echo "demo: rack of $(wc -l <"$work/ports") nodes in ${#daemons[@]} processes at $brokers"
 echo
 
 in_turn "$demo" run --brokers "$brokers" --source "$work/source" \
     --delivered "$work/delivered" --topic demo
 status=$?
-if ! kill -0 "$daemon" 2>/dev/null; then
-    daemon=
-    fail "the rack ended during the run"
-fi
+rack_runs || fail "the rack ended during the run"
 [ $status -eq 0 ] || fail "the run, see above"
 
 # ---- what is left without it ------------------------------------------------------------------
 
-stop_daemon || fail "the rack did not stop cleanly"
+stop_rack || fail "the rack did not stop cleanly"
 rm -f "$region_file"
 [ ! -e "$region_file" ] || fail "$region_file is still there"
 region_file=

@@ -100,19 +100,31 @@ static int lock_data(struct process *p, struct error *err)
                         &p->lock, err);
 }
 
-static int make_seat(struct process *p, struct error *err)
+static struct seat_options seat_options_of(const struct process *p)
 {
     const struct process_options *o = &p->options;
-    struct seat_options options = {.env = o->place.env,
-                                   .map = p->map,
-                                   .writeback = o->writeback,
-                                   .node = o->node,
-                                   .nodes = o->nodes,
-                                   .replicas = o->replicas,
-                                   .pass_ns = o->pass_ns,
-                                   .fence_timeout_ns = o->fence_timeout_ns,
-                                   .skip_timeout_ns = o->skip_timeout_ns};
-    int rc = o->dedicated ? add_runner(p, "sequencer", err) : EMB_OK;
+    return (struct seat_options){.env = o->place.env,
+                                 .map = p->map,
+                                 .writeback = o->writeback,
+                                 .node = o->node,
+                                 .nodes = o->nodes,
+                                 .replicas = o->replicas,
+                                 .pass_ns = o->pass_ns,
+                                 .fence_timeout_ns = o->fence_timeout_ns,
+                                 .skip_timeout_ns = o->skip_timeout_ns};
+}
+
+/* Before anything of this node is seen by others. */
+static int check_seat(const struct process *p, struct error *err)
+{
+    struct seat_options options = seat_options_of(p);
+    return p->options.roles & ROLE_SEQUENCER ? seat_check(&options, err) : EMB_OK;
+}
+
+static int make_seat(struct process *p, struct error *err)
+{
+    struct seat_options options = seat_options_of(p);
+    int rc = p->options.dedicated ? add_runner(p, "sequencer", err) : EMB_OK;
     if (rc == EMB_OK)
         rc = seat_create(&options, &p->seat, err);
     if (rc)
@@ -181,6 +193,8 @@ static int make_all(struct process *p, struct error *err)
     int rc = open_place(p, err);
     if (rc == EMB_OK)
         rc = check_place(p, err);
+    if (rc == EMB_OK)
+        rc = check_seat(p, err);
     if (rc == EMB_OK)
         rc = lock_data(p, err);
     if (rc == EMB_OK)

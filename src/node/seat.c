@@ -56,6 +56,8 @@ static int sit_down(struct seat *seat, const struct seat_options *o, struct erro
     int rc = region_attach(&seat->region, env_map_base(o->map), env_map_bytes(o->map), o->writeback,
                            err);
     if (rc == EMB_OK)
+        rc = sequencer_check_region(&seat->region, err);
+    if (rc == EMB_OK)
         rc = campaign(seat, o, &epoch, err);
     if (rc)
         return rc;
@@ -71,6 +73,13 @@ static int sit_down(struct seat *seat, const struct seat_options *o, struct erro
                                         .fence_timeout_ns = o->fence_timeout_ns,
                                         .skip_timeout_ns = o->skip_timeout_ns};
     return sequencer_create(&options, &seat->sequencer, err);
+}
+
+int seat_check(const struct seat_options *o, struct error *err)
+{
+    struct region region;
+    int rc = region_attach(&region, env_map_base(o->map), env_map_bytes(o->map), o->writeback, err);
+    return rc ? rc : sequencer_check_region(&region, err);
 }
 
 int seat_create(const struct seat_options *options, struct seat **out, struct error *err)

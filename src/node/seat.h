@@ -28,7 +28,9 @@ struct seat_options {
 
 struct seat;
 
-/* Attaches, campaigns, begins the epoch. Errors are those of region_attach, the elector and
+/* Whether seat_create may be tried: see sequencer_check_region. Writes nothing. */
+int seat_check(const struct seat_options *options, struct error *err);
+/* Attaches, checks, campaigns, begins the epoch. Errors are those of region_attach, the elector and
    sequencer_create. */
 int seat_create(const struct seat_options *options, struct seat **seat, struct error *err);
 void seat_destroy(struct seat *seat);

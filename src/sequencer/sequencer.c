@@ -38,12 +38,15 @@ static int allocate(struct sequencer *s)
     return s->decided && s->undecided ? rc : EMB_ERR_NO_MEMORY;
 }
 
-static bool earlier_log(struct region *region)
+int sequencer_check_region(struct region *region, struct error *err)
 {
     for (uint32_t workspace = 0; workspace < WORKSPACE_COUNT; workspace++)
         if (region_committed_observe(region, workspace) != 0)
-            return true;
-    return false;
+            return error_set(err, EMB_ERR_NOT_SUPPORTED,
+                             "the region holds the log of an earlier epoch: either another "
+                             "sequencer works on it, or it has stopped; takeover is not built yet, "
+                             "so that a new rack needs a new region");
+    return EMB_OK;
 }
 
 /* Record, then look, then write. */
@@ -69,10 +72,9 @@ static int begin_epoch(struct sequencer *s, struct error *err)
 int sequencer_create(const struct sequencer_options *options, struct sequencer **out,
                      struct error *err)
 {
-    if (earlier_log(options->region))
-        return error_set(err, EMB_ERR_NOT_SUPPORTED,
-                         "the region holds the log of an earlier epoch and takeover is not built "
-                         "yet: start with a newly formatted region");
+    int rc = sequencer_check_region(options->region, err);
+    if (rc)
+        return rc;
     struct sequencer *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, EMB_ERR_NO_MEMORY, "no memory for the sequencer");
@@ -83,7 +85,7 @@ int sequencer_create(const struct sequencer_options *options, struct sequencer *
     s->options.fence_timeout_ns = options->fence_timeout_ns ? options->fence_timeout_ns : FENCE_NS;
     s->options.skip_timeout_ns = options->skip_timeout_ns ? options->skip_timeout_ns : SKIP_NS;
     open_blog_source(s);
-    int rc = allocate(s);
+    rc = allocate(s);
     if (rc)
         error_set(err, rc, "no memory for the sequencer's state");
     else

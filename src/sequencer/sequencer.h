@@ -27,6 +27,9 @@ struct sequencer_options {
     uint64_t skip_timeout_ns;  /* 0: 1.5 ms */
 };
 
+/* Whether a sequencer could begin in this region: before an epoch is asked for, which would end the
+   one that works there. EMB_ERR_NOT_SUPPORTED: it holds an earlier epoch's log. */
+int sequencer_check_region(struct region *region, struct error *err);
 /*
  * Begins the epoch: checkpoint, epoch record, drain, look (design, "Record, then look, then
  * write"). EMB_ERR_STALE_EPOCH when a higher one was granted meanwhile; EMB_ERR_NOT_SUPPORTED when

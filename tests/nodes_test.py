@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""A rack of daemons, a node each, as an operator has it: nodes_test.py EMBARCADEROD EMBARCADERO
+
+How nodes come, go, and are refused. What a rack then does with messages is tested in e2e_*.c, which
+run against daemons, too.
+"""
+
+import json
+import os
+import sys
+import unittest
+
+from cli_rig import Daemon, Place, Programs, Result, wait_for
+
+STORE = "broker,replica"
+SEQUENCER = "broker,replica,sequencer"
+
+
+class Node(Daemon):
+    """One node of the region `region`."""
+
+    def __init__(self, place, region, number, roles, *options, data=None, env=None):
+        self.number = number
+        self.region_url = region
+        super().__init__(
+            place, "--node-id", str(number), "--roles", roles, "--region", region, *options,
+            data=data or f"node{number}", env=env, mode=[],
+        )  # fmt: skip
+
+    def region(self):
+        return "/nonexistent"  # it is the rack's
+
+    def address(self):
+        return f"tcp://127.0.0.1:{self.ports()[0]}"
+
+    def says(self, text):
+        wait_for(lambda: text in self.said() or self.process.poll() is not None, f"“{text}”")
+        if text not in self.said():
+            raise AssertionError(f"“{text}” was not said before the end: {self.said()}")
+
+
+class Nodes(Place):
+    def setUp(self):
+        super().setUp()
+        self.url = f"shm:emb-nodes-{os.getpid()}-{os.path.basename(self.place)}"
+        self.path = f"/dev/shm/{self.url[4:]}"
+        self.addCleanup(lambda: os.path.exists(self.path) and os.unlink(self.path))
+
+    def node(self, number, roles, *options, **more):
+        node = Node(self.place, self.url, number, roles, *options, **more)
+        self.addCleanup(node.end)
+        return node
+
+    def serves(self, *nodes):
+        for node in nodes:
+            node.says(" serves")
+
+    def rack(self):
+        """Three nodes, two stores."""
+        nodes = [
+            self.node(2, "broker"), self.node(1, STORE), self.node(0, SEQUENCER),
+        ][::-1]  # fmt: skip
+        self.serves(*nodes)
+        return nodes
+
+    def json(self, node, *arguments, status=0):
+        done = self.run_tool(*arguments, "--brokers", node.address(), "--json", status=status)
+        return json.loads(done.stdout)
+
+    def publish(self, node, topic, lines, *options):
+        self.run_tool(
+            "produce", topic, *options, "--brokers", node.address(), stdin="\n".join(lines) + "\n"
+        )
+
+    def read(self, node, topic, count):
+        done = self.run_tool(
+            "consume", topic, "--from", "earliest", "--count", str(count), "--brokers",
+            node.address(),
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    # ---- coming ------------------------------------------------------------------------------
+
+    def test_nodes_start_in_any_order(self):
+        early = [self.node(i, STORE) for i in (2, 1)]
+        for node in early:
+            node.says("is not there yet")
+        sequencer = self.node(0, SEQUENCER)
+        self.serves(sequencer, *early)
+        rows = self.json(sequencer, "status")
+        self.assertEqual([row["state"] for row in rows["node"]], ["live"] * 3)
+        self.assertEqual(rows["warnings"], [])
+        self.assertTrue(all(row["chain_version"] == 1 for row in rows["lane"]))
+
+    def test_topics_with_replicas_wait_for_the_chains(self):
+        first = self.node(0, SEQUENCER)
+        first.says("topics with replicas wait for more stores")
+        self.run_tool("topic", "create", "bare", "--replicas", "0", "--brokers", first.address())
+        self.publish(first, "bare", ["early"], "--acks", "1")
+        self.assertIn("lanes have no chains yet", " ".join(self.json(first, "status")["warnings"]))
+        second = self.node(1, STORE)
+        self.serves(first, second)
+        self.run_tool("topic", "create", "kept", "--brokers", first.address())
+        self.publish(second, "kept", ["late"])
+        self.assertEqual(self.read(second, "kept", 1), ["late"])
+        self.assertEqual(self.read(second, "bare", 1), ["early"])
+
+    def test_a_node_joins_a_log_under_way(self):
+        nodes = self.rack()
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
+        lines = [f"line {i}" for i in range(3000)]
+        self.publish(nodes[1], "t", lines[:1500])
+        late = self.node(3, STORE)
+        self.serves(late)
+        self.publish(late, "t", lines[1500:])
+        for node in [late, *nodes]:
+            self.assertEqual(self.read(node, "t", 3000), lines)
+        lanes = self.json(late, "status")["lane"]
+        self.assertTrue(any(row["chain"].startswith("3,") for row in lanes), lanes)
+
+    # ---- being refused -----------------------------------------------------------------------
+
+    def test_one_id_has_one_process(self):
+        nodes = self.rack()
+        again = self.node(1, STORE, data="elsewhere")
+        self.refused(again, 1, "node id 1 is taken", f":{nodes[1].ports()[0]} ", "it runs")
+        same = self.node(5, "broker", "--nodes", "8", data="node2")
+        self.refused(same, 1, "node2", str(nodes[2].process.pid))
+        self.assertEqual(self.json(nodes[0], "status")["warnings"], [])
+
+    def test_a_killed_node_cannot_come_back(self):
+        nodes = self.rack()
+        nodes[2].process.kill()
+        nodes[2].wait()
+        nodes[0].says("another node has been silent")
+        warnings = " ".join(self.json(nodes[0], "status", status=1)["warnings"])
+        self.assertIn("node 2 has been silent", warnings)
+        self.refused(self.node(2, "broker"), 1, "node id 2 is taken", "cannot come back yet")
+
+    def test_a_second_sequencer_is_refused(self):
+        nodes = self.rack()
+        self.refused(self.node(3, "broker,sequencer"), 1, "earlier epoch")
+        self.assertEqual(self.json(nodes[0], "status")["warnings"], [])
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
+        self.serves(self.node(3, "broker"))
+
+    def test_a_foreign_file_is_not_formatted(self):
+        with open(os.path.join(self.place, "precious"), "wb") as file:
+            file.write(b"x" * (64 << 20))
+        node = Node(self.place, f"file:{file.name}", 0, SEQUENCER)
+        self.addCleanup(node.end)
+        self.refused(node, 1, file.name, "no region")
+        with open(file.name, "rb") as file:
+            self.assertEqual(file.read(), b"x" * (64 << 20))
+
+    # ---- leaving -----------------------------------------------------------------------------
+
+    def test_a_node_without_store_leaves_and_comes_back(self):
+        nodes = self.rack()
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
+        lines = [f"line {i}" for i in range(300)]
+        for part in range(3):
+            self.publish(nodes[2], "t", lines[100 * part : 100 * part + 100])
+            self.assertEqual(nodes[2].stop(), 0)
+            self.assertIn("has left the rack", nodes[2].said())
+            self.assertEqual(self.json(nodes[0], "status")["node"][2]["state"], "left")
+            nodes[2] = self.node(2, "broker", data="node2")
+            self.serves(nodes[2])
+        for node in nodes[:2]:
+            self.assertEqual(self.read(node, "t", 300), lines)
+        self.assertEqual(self.json(nodes[0], "status")["warnings"], [])
+
+    def test_a_store_in_a_chain_cannot_leave(self):
+        nodes = self.rack()
+        self.assertEqual(nodes[1].stop(), 0)
+        self.assertIn("stops without leaving", nodes[1].said())
+        self.assertIn("member of chains", nodes[1].said())
+        self.refused(self.node(1, STORE, data="other"), 1, "cannot come back yet")
+
+    def test_a_node_that_waits_stops_at_once(self):
+        node = self.node(1, STORE)
+        node.says("is not there yet")
+        self.assertEqual(node.stop(), 0)
+
+    def test_the_region_outlives_its_nodes_until_it_is_removed(self):
+        nodes = self.rack()
+        done = self.run_tool("region", "remove", self.url, status=1)
+        self.assertIn("runs on it", done.stderr)
+        for node in nodes:
+            node.stop()
+        self.run_tool("region", "remove", self.url)
+        self.assertFalse(os.path.exists(self.path))
+
+    # ---- while it runs -----------------------------------------------------------------------
+
+    def test_a_node_that_is_no_broker_says_so(self):
+        nodes = self.rack()
+        store = self.node(3, "replica")
+        self.serves(store)
+        self.assertEqual(len(self.json(nodes[0], "status")["node"]), 4)
+        done = self.run_tool("topic", "list", "--brokers", store.address(), status=1)
+        self.assertIn("node 3 is not a broker", done.stderr)
+
+    def test_the_log_as_json(self):
+        node = self.node(0, SEQUENCER, "--log-format", "json", "--replicas", "0")
+        node.says('"serves"')
+        lines = [json.loads(line) for line in node.said().splitlines()]
+        self.assertTrue(all(line["node"] == 0 for line in lines))
+        self.assertEqual(lines[0]["message"], "starts")
+
+
+def main():
+    Programs.daemon, Programs.tool = sys.argv[1:3]
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Nodes)
+    result = Result()
+    suite.run(result)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
