@@ -56,6 +56,7 @@ struct process_options settings_process(const struct daemon *d)
                                     .nodes = (uint32_t)c->nodes,
                                     .replicas = (uint32_t)c->replicas,
                                     .host = c->host,
+                                    .advertise = c->advertise_host[0] ? c->advertise_host : NULL,
                                     .port = (uint16_t)c->port,
                                     .data = c->data,
                                     .dedicated = daemon_dedicates(d, 2),

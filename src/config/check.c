@@ -146,10 +146,22 @@ static int check_nodes(const struct config *config, struct error *err)
     return EMB_OK;
 }
 
+/* What means "every address" leads nobody anywhere. */
+static int check_hosts(const struct config *config, struct error *err)
+{
+    bool any = !strcmp(config->host, "0.0.0.0") || !strcmp(config->host, "::");
+    if (any && !config->advertise_host[0])
+        return refuse(err, config, "host",
+                      "%s is every address of this host, and clients need one; accepted: together "
+                      "with advertise-host",
+                      config->host);
+    return EMB_OK;
+}
+
 int check_together(const struct config *config, struct error *err)
 {
     int (*const checks[])(const struct config *, struct error *) = {
-        check_modes, check_url, check_sizes, check_backpressure, check_nodes};
+        check_modes, check_url, check_hosts, check_sizes, check_backpressure, check_nodes};
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
         int result = checks[i](config, err);
         if (result != EMB_OK)

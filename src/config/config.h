@@ -86,6 +86,7 @@ struct config {
     uint64_t nodes;   /* with dev those in this process, else those that the rack is made for */
     uint64_t replicas;
     char host[CONFIG_HOST_BYTES];
+    char advertise_host[CONFIG_HOST_BYTES]; /* empty: host */
     uint64_t port; /* with dev of node 0, node i listens on port + i; 0: on any free one */
     char data[CONFIG_PATH_BYTES];
     bool keep;                          /* only with dev */

@@ -60,6 +60,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(rig.config.replicas, 2);
     assert_string_equal(rig.config.file, "");
     assert_string_equal(rig.config.host, "127.0.0.1");
+    assert_string_equal(rig.config.advertise_host, "");
     assert_int_equal(rig.config.port, 9650);
     assert_string_equal(rig.config.data, "./embarcadero-data");
     assert_string_equal(rig.config.ports_file, "");
@@ -209,6 +210,9 @@ static void a_forgotten_value_is_not_taken_from_the_next_option(void **state)
 
 static void values_have_to_fit_together(void **state)
 {
+    assert_refused("--host 0.0.0.0", "--host", "0.0.0.0", "advertise-host");
+    assert_int_equal(parse("--host 0.0.0.0 --advertise-host rack1.example"), EMB_OK);
+    assert_string_equal(rig.config.advertise_host, "rack1.example");
     assert_refused("--port 65533 --dev", "--port", "65533", "at most 65532");
     assert_refused("--max-batch 8MiB --segment-size 4MiB", "--max-batch", "8388608", "4194304");
     assert_refused("--max-message 2MiB --max-batch 1MiB", "--max-message", "2097152", "1048576");

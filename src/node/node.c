@@ -73,7 +73,7 @@ static int open_member(struct node *node, uint16_t port, struct error *err)
                                      .roles = o->roles,
                                      .lanes_wanted = 1,
                                      .store_uuid = node->store ? store_uuid(node->store) : NULL,
-                                     .host = o->host,
+                                     .host = o->advertise ? o->advertise : o->host,
                                      .port = port,
                                      .life = 1};
     return member_create(&options, &node->member, err);

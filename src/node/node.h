@@ -27,6 +27,7 @@ struct node_options {
     uint32_t node;
     uint32_t roles; /* ROLE_BROKER and ROLE_REPLICA are looked at here */
     const char *host;
+    const char *advertise; /* that others reach it by; NULL: host */
     uint16_t port;
     const char *data;                               /* directory of its store */
     uint64_t store_file_bytes, store_staging_bytes; /* 0: the store's defaults */

@@ -147,6 +147,7 @@ static int make_node(struct process *p, struct error *err)
                                    .node = o->node,
                                    .roles = o->roles,
                                    .host = o->host,
+                                   .advertise = o->advertise,
                                    .port = o->port,
                                    .data = o->data,
                                    .sync_bytes = o->sync_bytes,

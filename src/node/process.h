@@ -20,6 +20,7 @@ struct process_options {
     uint32_t nodes;    /* that the rack is made for: partitions of a software-coherent region */
     uint32_t replicas; /* members of a chain; chains are fixed once so many stores are there */
     const char *host;
+    const char *advertise; /* NULL: host */
     uint16_t port;
     const char *data; /* directory of the node, locked */
     bool dedicated;   /* the sequencer has a thread of its own */
