@@ -1,5 +1,5 @@
 /*
- * A socket as socket.c (making) and socket_io.c (using) see it.
+ * A socket as socket.c (making) and socket_io.c, socket_map.c (using) see it.
  * Written and read by its poller's thread; freed through posix_source_close.
  */
 #ifndef ENV_POSIX_SOCKET_H
@@ -17,5 +17,8 @@ struct env_socket {
     int failed;      /* errno of the failed connect, 0 if none */
     char peer[SOCKET_NAME_BYTES];
 };
+
+/* What env_recv and env_send return for the result of a system call. */
+ssize_t socket_result(ssize_t result);
 
 #endif

@@ -2,16 +2,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/sockios.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/bits.h"
 #include "env/posix/socket.h"
 
 /* What close discards of unread bytes at most, in pieces: more than both buffers together. */
@@ -27,7 +22,7 @@ void env_socket_watch(struct env_socket *socket, bool readable, bool writable, e
     posix_source_watch(&socket->source, readable, writable);
 }
 
-static ssize_t io_result(ssize_t result)
+ssize_t socket_result(ssize_t result)
 {
     if (result >= 0)
         return result;
@@ -42,7 +37,7 @@ ssize_t env_recv(struct env_socket *socket, const struct iovec *iov, int count)
     do {
         got = recvmsg(socket->source.fd, &message, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
-    return io_result(got);
+    return socket_result(got);
 }
 
 ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, bool more)
@@ -54,46 +49,7 @@ ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, 
     do {
         sent = sendmsg(socket->source.fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
-    return io_result(sent);
-}
-
-/* sendfile has no MSG_NOSIGNAL: the signal is held back and, if it came, taken. */
-static ssize_t sendfile_without_signal(int to, int from, uint64_t offset, size_t bytes)
-{
-    sigset_t pipe_signal, before;
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-    off_t position = (off_t)offset;
-    ssize_t sent;
-    do {
-        sent = sendfile(to, from, &position, bytes);
-    } while (sent < 0 && errno == EINTR);
-    int failed = sent < 0 ? errno : 0;
-    if (failed == EPIPE)
-        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = failed;
-    return sent;
-}
-
-ssize_t env_sendfile(struct env_socket *socket, struct env_map *map, uint64_t offset, size_t bytes)
-{
-    ASSERT(offset <= env_map_bytes(map) && bytes <= env_map_bytes(map) - offset);
-    if (!env_map_can_sendfile(map))
-        return ENV_FAILED;
-    if (bytes == 0)
-        return 0;
-    /*
-     * Within one host the receiver's queue holds the very pages of the mapping, acknowledged but
-     * unread: what counts as delivered could still be overwritten. So here a copy is sent.
-     */
-    if (socket->local_peer) {
-        struct iovec iov = {.iov_base = env_map_base(map) + offset, .iov_len = bytes};
-        return env_send(socket, &iov, 1, false);
-    }
-    ssize_t sent = sendfile_without_signal(socket->source.fd, posix_map_fd(map), offset, bytes);
-    return sent == 0 ? ENV_FAILED : io_result(sent); /* 0: the file was cut off under us */
+    return socket_result(sent);
 }
 
 uint64_t env_unacked_bytes(struct env_socket *socket)
