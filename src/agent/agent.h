@@ -41,6 +41,10 @@ void runner_run(struct runner *runner);
 /* Runs in a thread of its own until runner_stop; runner_join waits for its end. */
 int runner_start(struct runner *runner, struct error *err);
 void runner_join(struct runner *runner);
+/* Whether the caller is the runner's thread. After runner_start. */
+bool runner_is_current(const struct runner *runner);
+/* In a forked child, where its thread is not: then runner_join returns and it can be destroyed. */
+void runner_abandon(struct runner *runner);
 /* Any thread, also from a signal handler. For good: a stopped runner runs no more turns. */
 void runner_stop(struct runner *runner);
 void runner_wake(struct runner *runner); /* any thread */

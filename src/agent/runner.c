@@ -223,6 +223,16 @@ void runner_join(struct runner *runner)
     runner->started = false;
 }
 
+bool runner_is_current(const struct runner *runner)
+{
+    return runner->started && pthread_equal(runner->thread, pthread_self());
+}
+
+void runner_abandon(struct runner *runner)
+{
+    runner->started = false;
+}
+
 void runner_stop(struct runner *runner)
 {
     flag_store_release(&runner->stop, 1);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/bits.h"
+#include "client/fork.h"
 #include "client/options.h"
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -21,6 +23,13 @@ int condition_init(pthread_cond_t *condition)
         result = pthread_cond_init(condition, &attributes);
     pthread_condattr_destroy(&attributes);
     return result;
+}
+
+/* Destroying waits for those who wait; a forked child has their mark, but not their threads. */
+void condition_end(pthread_cond_t *condition, const struct emb_client *client)
+{
+    if (!client->forked)
+        pthread_cond_destroy(condition);
 }
 
 uint64_t deadline_after(struct env *env, uint32_t timeout_ms)
@@ -102,23 +111,52 @@ static void members_leave(struct emb_client *client, struct member *leaving)
     }
 }
 
+/* Returns those that leave; waits while the process forks. */
+static struct member *turn_begin(struct emb_client *client)
+{
+    struct member *leaving = NULL;
+
+    pthread_mutex_lock(&client->mutex);
+    while (client->halted)
+        condition_wait(&client->changed, &client->mutex, UINT64_MAX);
+    client->in_turn = true;
+    if (client->joining != NULL || client->leaving > 0)
+        leaving = members_update(client);
+    pthread_mutex_unlock(&client->mutex);
+    return leaving;
+}
+
+static void turn_end(struct emb_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    client->in_turn = false;
+    if (client->halted)
+        pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->mutex);
+}
+
 /* The one agent of the client's runner. */
 static int client_work(void *state, uint64_t now_ns)
 {
     struct emb_client *client = state;
-    struct member *leaving = NULL;
-    int work = 0;
+    struct member *leaving = turn_begin(client);
+    int work = leaving != NULL;
 
-    pthread_mutex_lock(&client->mutex);
-    if (client->joining != NULL || client->leaving > 0) {
-        leaving = members_update(client);
-        work++;
-    }
-    pthread_mutex_unlock(&client->mutex);
     members_leave(client, leaving);
     for (struct member *member = client->members; member != NULL; member = member->next)
         work += member->do_work(member->state, now_ns);
+    turn_end(client);
     return work;
+}
+
+int client_check(const struct emb_client *client, struct error *err)
+{
+    if (!client->forked)
+        return EMB_OK;
+    return error_set(err, EMB_ERR_NOT_SUPPORTED,
+                     "the client belongs to process %ld; a child made by fork() may close it and "
+                     "open one of its own",
+                     client->process);
 }
 
 void client_saw(struct emb_client *client, uint64_t position)
@@ -142,6 +180,17 @@ void client_hold(struct emb_client *client, int change)
     pthread_mutex_lock(&client->mutex);
     client->open_count += (uint32_t)change;
     pthread_mutex_unlock(&client->mutex);
+}
+
+int client_check_waiting(const struct emb_client *client, struct error *err)
+{
+    int code = client_check(client, err);
+
+    if (code != EMB_OK || !runner_is_current(client->runner))
+        return code;
+    return error_set(err, EMB_ERR_NOT_SUPPORTED,
+                     "a call that waits, inside a callback; emb_publish with timeout_ms 0 and "
+                     "emb_publisher_stats are possible there");
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -173,6 +222,13 @@ static int question_work(void *state, uint64_t now_ns)
     return work;
 }
 
+/* Who asked is not in the forked child. */
+static void question_abandon(void *state)
+{
+    struct question *question = state;
+    request_end(question->request);
+}
+
 static int ask(struct emb_client *client, struct request *r, struct error *err)
 {
     struct question question = {.client = client, .request = r};
@@ -182,6 +238,7 @@ static int ask(struct emb_client *client, struct request *r, struct error *err)
     r->deadline_ns = env_now_ns(client->env) + client->timeout_ns;
     question.member.do_work = question_work;
     question.member.state = &question;
+    question.member.abandon = question_abandon;
     client_join(client, &question.member);
     pthread_mutex_lock(&client->mutex);
     while (!question.answered)
@@ -197,6 +254,8 @@ int client_ask(struct emb_client *client, int broker, struct request *r, uint8_t
                uint8_t expected, const struct wire_writer *body, struct error *err)
 {
     memset(r, 0, sizeof *r);
+    if (client_check_waiting(client, err) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     r->addresses = client->asked;
     r->address_count = client->asked_count;
     r->type = type;
@@ -281,16 +340,25 @@ static int greet(struct emb_client *client, struct error *err)
     return EMB_OK;
 }
 
+static void runner_end(struct emb_client *client)
+{
+    if (client->runner == NULL)
+        return;
+    if (client->forked)
+        runner_abandon(client->runner);
+    else
+        runner_stop(client->runner);
+    runner_join(client->runner);
+    runner_destroy(client->runner);
+}
+
 static void client_free(struct emb_client *client)
 {
-    if (client->runner != NULL) {
-        runner_stop(client->runner);
-        runner_join(client->runner);
-        runner_destroy(client->runner);
-    }
+    fork_forget(client);
+    runner_end(client);
     if (client->env != NULL)
         env_destroy(client->env);
-    pthread_cond_destroy(&client->changed);
+    condition_end(&client->changed, client);
     pthread_mutex_destroy(&client->mutex);
     free(client);
 }
@@ -305,6 +373,8 @@ static int client_begin(struct emb_client *client, const struct emb_client_optio
     if (client->env == NULL)
         return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a client");
     code = runner_begin(client, err);
+    if (code == EMB_OK)
+        fork_watch(client);
     return code == EMB_OK ? greet(client, err) : code;
 }
 
@@ -316,6 +386,7 @@ int emb_client_open(const struct emb_client_options *options, struct emb_client 
     *client = NULL;
     if (opened == NULL)
         return error_set(error_of(err), EMB_ERR_NO_MEMORY, "no memory for a client");
+    opened->process = (long)getpid();
     if (pthread_mutex_init(&opened->mutex, NULL) != 0 || condition_init(&opened->changed) != 0) {
         free(opened);
         return error_set(error_of(err), EMB_ERR_NO_MEMORY, "no memory for a mutex");

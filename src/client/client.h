@@ -26,12 +26,17 @@ struct member {
     int (*do_work)(void *state, uint64_t now_ns);
     void (*leave)(void *state); /* closes its connections, in the thread; may be NULL */
     void *state;
+    pthread_mutex_t *mutex;       /* its owner's, taken while the process forks; may be NULL */
+    void (*abandon)(void *state); /* in a forked child, when no handle leads to it; may be NULL */
     struct member *next;
     bool leaving;
     bool gone;
 };
 
 struct emb_client {
+    bool forked; /* this process is a child of the client's */
+    long process;
+    struct emb_client *next; /* of all clients: fork.c */
     struct env *env;
     struct runner *runner;
     char name[64];
@@ -48,6 +53,8 @@ struct emb_client {
     uint32_t leaving;
     uint32_t open_count;    /* publishers and subscribers */
     uint64_t seen_position; /* the highest that an answer named */
+    bool in_turn;           /* the thread is at work */
+    bool halted;            /* it is not to begin another turn: the process forks */
 };
 
 static inline struct error *error_of(struct emb_error *err)
@@ -67,10 +74,18 @@ static inline int result_ok(struct emb_error *err)
 
 /* Condition variables that wait on CLOCK_MONOTONIC, which env_now_ns reads. */
 int condition_init(pthread_cond_t *condition);
+void condition_end(pthread_cond_t *condition, const struct emb_client *client);
 /* The time after timeout_ms; UINT64_MAX for EMB_FOREVER. */
 uint64_t deadline_after(struct env *env, uint32_t timeout_ms);
 /* False when the deadline has passed. */
 bool condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ns);
+
+/* EMB_OK, or NOT_SUPPORTED in a process that was forked from the client's. */
+int client_check(const struct emb_client *client, struct error *err);
+
+/* The same for calls that wait, and NOT_SUPPORTED in a callback: its thread is what would be
+   waited for. */
+int client_check_waiting(const struct emb_client *client, struct error *err);
 
 /* From now on the thread calls do_work. */
 void client_join(struct emb_client *client, struct member *member);

@@ -49,7 +49,8 @@ for list in shared static; do
     eval "library=\$$list"
     [ $list = shared ] && dynamic=-D || dynamic=
     nm $dynamic --undefined-only "$library" | awk '{print $2}' | sed 's/@.*//' | sort -u |
-        grep -xE "$forbidden" | grep -vxE 'abort|fprintf|stderr|__fprintf_chk' >"$work/calls" || true
+        grep -xE "$forbidden" |
+        grep -vxE 'abort|fprintf|stderr|__fprintf_chk' >"$work/calls" || true
     if [ -s "$work/calls" ]; then
         echo "$list: calls of what no library does:" && cat "$work/calls" && exit 1
     fi

@@ -28,13 +28,14 @@ static struct emb_publisher *publisher_create(struct emb_client *client)
     p->member.do_work = publisher_work;
     p->member.leave = publisher_leave;
     p->member.state = p;
+    p->member.mutex = &p->mutex;
     return p;
 }
 
 static void publisher_free(struct emb_publisher *p)
 {
     packets_free(p);
-    pthread_cond_destroy(&p->changed);
+    condition_end(&p->changed, p->client);
     pthread_mutex_destroy(&p->mutex);
     free(p);
 }
@@ -81,6 +82,20 @@ static int up_wait(struct emb_publisher *p, struct error *err)
     p->options.batch_bytes_min = p->target_bytes;
     pthread_mutex_unlock(&p->mutex);
     return code;
+}
+
+/* In a forked child: what is under way is the parent's. */
+static void publisher_abandon(struct emb_publisher *p)
+{
+    p->core.flying = NULL;
+    publisher_leave(p);
+    while (p->oldest != NULL) {
+        struct packet *packet = p->oldest;
+        packet_list_remove(p, packet);
+        packet_put(p, packet);
+    }
+    client_hold(p->client, -1);
+    publisher_free(p);
 }
 
 /* Takes the publisher out of the thread and frees it; nothing may be without outcome. */
@@ -316,6 +331,8 @@ static int message_publish(struct emb_publisher *p, const struct emb_message *me
     struct offer offer = {.cookie = cookie};
     uint64_t deadline_ns = 0; /* the clock is read only when there is no room */
 
+    if (client_check(p->client, err) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     record_of(message, &offer.record);
     offer.is_now = offer.record.timestamp_ms == 0;
     offer.bytes = record_bytes(&offer.record);
@@ -332,6 +349,8 @@ static int message_publish(struct emb_publisher *p, const struct emb_message *me
         if (message_append(p, &offer, &rest))
             break;
         rest_do_unlocked(p, &rest);
+        if (timeout_ms > 0 && runner_is_current(p->client->runner))
+            timeout_ms = 0; /* in a callback: only its own thread makes room */
         if (deadline_ns == 0)
             deadline_ns = deadline_after(p->client->env, timeout_ms);
         if (!room_wait(p, deadline_ns)) {
@@ -375,6 +394,8 @@ int emb_publish_wait(struct emb_publisher *publisher, const struct emb_message *
     struct waiter waiter = {0};
     uint64_t deadline_ns = deadline_after(p->client->env, timeout_ms);
 
+    if (client_check_waiting(p->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     int code = message_publish(p, message, 0, timeout_ms, &waiter, error_of(err));
     if (code != EMB_OK)
         return code;
@@ -409,6 +430,8 @@ int emb_publisher_flush(struct emb_publisher *publisher, uint32_t timeout_ms, st
     uint64_t deadline_ns = deadline_after(p->client->env, timeout_ms);
     struct error failure;
 
+    if (client_check_waiting(p->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     pthread_mutex_lock(&p->mutex);
     uint64_t number = p->next_number;
     p->flush_number = number;
@@ -454,6 +477,12 @@ int emb_publisher_close(struct emb_publisher *publisher, uint32_t timeout_ms, st
 {
     if (publisher == NULL)
         return result_ok(err);
+    if (publisher->client->forked) {
+        publisher_abandon(publisher);
+        return result_ok(err);
+    }
+    if (client_check_waiting(publisher->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     int code = emb_publisher_flush(publisher, timeout_ms, err);
     closed_wait(publisher);
     publisher_end(publisher);

@@ -22,6 +22,7 @@ static struct emb_subscriber *subscriber_create(struct emb_client *client)
     s->member.do_work = subscriber_work;
     s->member.leave = subscriber_leave;
     s->member.state = s;
+    s->member.mutex = &s->mutex;
     return s;
 }
 
@@ -29,7 +30,7 @@ static void subscriber_free(struct emb_subscriber *s)
 {
     free(s->headers);
     free(s->header_text);
-    pthread_cond_destroy(&s->changed);
+    condition_end(&s->changed, s->client);
     pthread_mutex_destroy(&s->mutex);
     free(s);
 }
@@ -57,7 +58,9 @@ static int options_take(struct emb_subscriber *s, const char *topic,
 {
     struct emb_client *client = s->client;
 
-    int code = subscriber_options_read(options, &s->options, err);
+    int code = client_check_waiting(client, err);
+    if (code == EMB_OK)
+        code = subscriber_options_read(options, &s->options, err);
     if (code == EMB_OK)
         code = topic_name_check(topic, err);
     if (code != EMB_OK)
@@ -130,7 +133,10 @@ void emb_subscriber_close(struct emb_subscriber *subscriber)
     if (s == NULL)
         return;
     batch_close(s);
-    client_leave(s->client, &s->member);
+    if (s->client->forked)
+        subscriber_leave(s);
+    else
+        client_leave(s->client, &s->member);
     client_hold(s->client, -1);
     subscriber_free(s);
 }
@@ -215,6 +221,8 @@ int emb_subscriber_next(struct emb_subscriber *subscriber, struct emb_message *m
 {
     struct emb_subscriber *s = subscriber;
 
+    if (client_check(s->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     for (;;) {
         int got = 0;
         if (s->amid_batch)
@@ -262,6 +270,8 @@ int emb_subscriber_next_batch(struct emb_subscriber *subscriber, struct emb_batc
     struct emb_subscriber *s = subscriber;
     uint32_t skip = 0;
 
+    if (client_check(s->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     if (batch_is_unread(s))
         return error_set(error_of(err), EMB_ERR_BUSY,
                          "the batch at offset %llu is read up to offset %llu; read it to its end "
@@ -293,6 +303,8 @@ int emb_subscriber_batch_message(struct emb_subscriber *subscriber, struct emb_m
     struct emb_subscriber *s = subscriber;
     uint64_t position = s->position;
 
+    if (client_check(s->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     if (s->failure.code != EMB_OK)
         return failure_tell(s, error_of(err));
     if (!s->reader_is_open || s->amid_batch)
@@ -310,6 +322,8 @@ int emb_subscriber_seek(struct emb_subscriber *subscriber, int start, uint64_t v
 {
     struct emb_subscriber *s = subscriber;
 
+    if (client_check_waiting(s->client, error_of(err)) != EMB_OK)
+        return EMB_ERR_NOT_SUPPORTED;
     if (start < EMB_START_EARLIEST || start > EMB_START_TIMESTAMP)
         return error_set(error_of(err), EMB_ERR_INVALID_ARGUMENT, "start is %d; 0 to 3", start);
     batch_close(s);
@@ -333,6 +347,8 @@ void emb_subscriber_wake(struct emb_subscriber *subscriber)
 {
     struct emb_subscriber *s = subscriber;
 
+    if (s->client->forked) /* nobody waits here */
+        return;
     pthread_mutex_lock(&s->mutex);
     s->woken = true;
     pthread_cond_signal(&s->changed);

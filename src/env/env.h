@@ -29,6 +29,12 @@ struct env_map;    /* a mapping of shared memory */
 /* The process' environment. Never fails but for memory (NULL). Freed with env_destroy. */
 struct env *env_create(void);
 void env_destroy(struct env *env);
+/*
+ * In a forked child: the sockets of `env` are the parent's. From now on its pollers and sockets can
+ * only be closed, and that closes the child's descriptors without anything the parent or a peer
+ * could notice; its pollers may be destroyed although their thread is missing.
+ */
+void env_abandon(struct env *env);
 
 /* ---- time and chance ------------------------------------------------------------------------- */
 

@@ -24,6 +24,11 @@ void env_destroy(struct env *env)
     free(env);
 }
 
+void env_abandon(struct env *env)
+{
+    env->abandoned = true;
+}
+
 uint64_t env_now_ns(struct env *env)
 {
     struct timespec now;

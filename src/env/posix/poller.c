@@ -48,11 +48,22 @@ int env_poller_create(struct env *env, struct env_poller **poller)
     return EMB_OK;
 }
 
+static void free_closed(struct env_poller *poller)
+{
+    while (poller->closed) {
+        struct env_source *source = poller->closed;
+        poller->closed = source->next_closed;
+        free(source);
+    }
+}
+
 void env_poller_destroy(struct env_poller *poller)
 {
     if (!poller)
         return;
-    ASSERT(!poller->dispatching && poller->sources == 0);
+    /* A forked child finds its thread's last round as it was. */
+    ASSERT(poller->env->abandoned || (!poller->dispatching && poller->sources == 0));
+    free_closed(poller);
     if (poller->wake_fd >= 0)
         close(poller->wake_fd);
     if (poller->epoll_fd >= 0)
@@ -110,15 +121,6 @@ static int source_dispatch(struct env_source *source, uint32_t events)
     return counted;
 }
 
-static void free_closed(struct env_poller *poller)
-{
-    while (poller->closed) {
-        struct env_source *source = poller->closed;
-        poller->closed = source->next_closed;
-        free(source);
-    }
-}
-
 int env_poller_wait(struct env_poller *poller, uint64_t timeout_ns)
 {
     ASSERT(!poller->dispatching);
@@ -159,6 +161,8 @@ void posix_source_watch(struct env_source *source, bool readable, bool writable)
         return;
     source->readable = readable;
     source->writable = writable;
+    if (source->poller->env->abandoned)
+        return;
     struct epoll_event event = {.data.ptr = source};
     event.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u);
     if (!event.events)
@@ -171,7 +175,8 @@ void posix_source_close(struct env_source *source)
     struct env_poller *poller = source->poller;
     ASSERT(source->fd >= 0);
     /* Not left to close(): a forked child may hold the descriptor open. */
-    epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    if (!poller->env->abandoned)
+        epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     close(source->fd);
     source->fd = -1;
     poller->sources--;

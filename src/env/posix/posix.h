@@ -16,6 +16,7 @@
 
 struct env {
     bool io_thread; /* EMBARCADERO_IO=thread: do without io_uring */
+    bool abandoned; /* its sockets and their epoll are the parent's: close descriptors, no more */
 };
 
 /* The result code for an errno of the system. */

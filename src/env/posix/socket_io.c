@@ -67,6 +67,11 @@ static void socket_close(struct env_socket *socket)
     posix_source_close(&socket->source);
 }
 
+static bool is_abandoned(const struct env_socket *socket)
+{
+    return socket->source.poller->env->abandoned;
+}
+
 void env_close(struct env_socket *socket)
 {
     if (!socket)
@@ -76,10 +81,12 @@ void env_close(struct env_socket *socket)
      * to it last: so they are discarded first.
      */
     char discarded[DISCARD_BYTES];
-    shutdown(socket->source.fd, SHUT_WR);
-    for (int i = 0; i < DISCARD_PIECES; i++)
-        if (recv(socket->source.fd, discarded, sizeof discarded, MSG_DONTWAIT) <= 0)
-            break;
+    if (!is_abandoned(socket)) {
+        shutdown(socket->source.fd, SHUT_WR);
+        for (int i = 0; i < DISCARD_PIECES; i++)
+            if (recv(socket->source.fd, discarded, sizeof discarded, MSG_DONTWAIT) <= 0)
+                break;
+    }
     socket_close(socket);
 }
 
@@ -88,6 +95,7 @@ void env_reset(struct env_socket *socket)
     if (!socket)
         return;
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(socket->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    if (!is_abandoned(socket))
+        setsockopt(socket->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     socket_close(socket);
 }

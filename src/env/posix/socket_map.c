@@ -1,4 +1,4 @@
-/* Sending from a mapping. A file of its own, so that who only talks links nothing of the mappings. */
+/* Sending from a mapping: a file of its own, so that a client links nothing of mappings. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
