@@ -11,18 +11,38 @@
  * Results. Functions that can fail return EMB_OK (0) or a negative EMB_ERR_* of errors.h, and fill
  * *err (which may be NULL) with the same code and a sentence that names the thing, the value and
  * what would be accepted. Functions that hand something out return 1 when there was something and
- * 0 when there was nothing within their time: "not yet" is no error.
+ * 0 when there was nothing within their time: "not yet" is no error. What an `Errors` line names is
+ * what a program may act upon; beside it every call may return NO_MEMORY, NOT_SUPPORTED (see Fork
+ * and Callbacks) and what a broker of a later version says. errno is left undefined.
  *
  * Threads. A client, a publisher: any thread at any time, but for their close, which must be the
  * last call. A subscriber: one thread at a time, and emb_subscriber_wake from any. Each client owns
- * one thread for its input and output; callbacks of publishers run in it, all others in the caller.
- * A client does not survive fork().
+ * one thread for its input and output, which also looks up names of brokers.
  *
- * The library writes nothing to the terminal, ends no process and installs no signal handlers; its
- * sockets never raise SIGPIPE. Its thread blocks all signals.
+ * Callbacks of publishers run in the client's thread, all others in the caller's. They must not
+ * block: nothing else of that client moves meanwhile. A publisher's may call emb_publish, which
+ * then never waits, and emb_publisher_stats. Calls that would wait for the thread they are in are
+ * refused with NOT_SUPPORTED; emb_subscriber_close must not be called there.
+ *
+ * Fork. A client and all that was opened with it belong to the process that opened it, where they
+ * go on as before; fork() waits for the client's thread to end its turn. In the child every call
+ * that can fail returns NOT_SUPPORTED; emb_client_rack, emb_client_brokers, emb_publisher_stats and
+ * emb_subscriber_position tell how it was at the fork. The closes return EMB_OK, free the child's
+ * memory and close its descriptors: no broker and no callback hears of it (in order: publishers and
+ * subscribers, then the client). The child may open clients of its own. Two limits: a subscriber
+ * that another thread was reading at the moment of the fork must not be closed in the child, and a
+ * child that was made inside a callback must only exec or _exit. Descriptors are closed by exec.
+ *
+ * Signals. The library's thread blocks all signals and no handler is installed; a caller that a
+ * signal interrupts goes on waiting. No SIGPIPE is raised.
+ *
+ * It writes nothing to the terminal and ends no process, whatever comes from outside. (An internal
+ * contract that is broken, a fault of the library itself, is printed to stderr and aborts.) It
+ * reads the environment's EMBARCADERO_BROKERS, in emb_client_open.
  *
  * Memory. Handles are opaque and freed by their close. What a function takes is copied before it
  * returns; what it hands out lives as long as its comment says. Text is zero-terminated UTF-8.
+ * Pointers to handles and to what is handed out must not be NULL, unless it is said.
  *
  * Units stand in the names. A timeout of 0 looks only, EMB_FOREVER never ends. Option structs are
  * filled with defaults by their _init, after which single members are changed.
@@ -87,13 +107,17 @@ static inline void emb_client_options_init(struct emb_client_options *options)
 
 /*
  * Connects to the first broker that answers and learns the rack's brokers. Blocks up to timeout_ms.
- * options may be NULL (defaults). INVALID_ARGUMENT: an address that cannot be read; UNAVAILABLE: no
- * broker answered, with the last one's address and reason.
+ * options may be NULL (defaults).
+ *
+ * Errors: INVALID_ARGUMENT (an option, an address that cannot be read), UNAVAILABLE (no broker
+ * answered, with the last one's address and reason), PROTOCOL and VERSION (something else answered,
+ * or a broker of another version), LIMIT (descriptors or threads of this process, connections of
+ * the broker).
  */
 EMB_API int emb_client_open(const struct emb_client_options *options, struct emb_client **client,
                             struct emb_error *err);
-/* Frees the client (NULL: nothing). EMB_ERR_BUSY, and nothing done, while a publisher or a
-   subscriber of it is open. */
+/* Frees the client (NULL: nothing).
+   Errors: BUSY (nothing was done: a publisher or a subscriber of it is open). */
 EMB_API int emb_client_close(struct emb_client *client, struct emb_error *err);
 
 struct emb_broker {
@@ -162,16 +186,23 @@ struct emb_topic_info {
 
 /*
  * Each asks a broker and blocks up to the client's timeout_ms. `settings` and `info` may be NULL.
- * Names: [A-Za-z0-9._-]{1,249}. TOPIC_EXISTS, UNKNOWN_TOPIC, INVALID_TOPIC, INVALID_SETTING, LIMIT;
- * TIMEOUT, UNAVAILABLE, CLOSED: of a create or delete it is then not known whether it was done.
+ * Names: [A-Za-z0-9._-]{1,249}. UNAVAILABLE: no broker could be reached, or the rack cannot do it
+ * now; nothing was done. TIMEOUT, CLOSED, PROTOCOL: the answer did not come or was not understood;
+ * of a create or delete it is then not known whether it was done.
  */
+
+/* Errors: INVALID_ARGUMENT (settings that no _init has filled), INVALID_TOPIC, INVALID_SETTING,
+   TOPIC_EXISTS, LIMIT (topics of this rack), UNAVAILABLE (also: too few stores for the replicas), TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_create(struct emb_client *client, const char *topic,
                              const struct emb_topic_settings *settings, struct emb_topic_info *info,
                              struct emb_error *err);
+/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_describe(struct emb_client *client, const char *topic,
                                struct emb_topic_info *info, struct emb_error *err);
+/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_delete(struct emb_client *client, const char *topic, struct emb_error *err);
-/* *topics is an array of *count in the brokers' order; free it with emb_topic_list_free. */
+/* *topics is an array of *count in the brokers' order; free it with emb_topic_list_free.
+   Errors: UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_list(struct emb_client *client, struct emb_topic_info **topics, size_t *count,
                            struct emb_error *err);
 EMB_API void emb_topic_list_free(struct emb_topic_info *topics);
@@ -214,7 +245,7 @@ struct emb_result {
     uint64_t first_number; /* messages are numbered by their publisher: 0, 1, ... as accepted */
     uint64_t first_cookie; /* the cookie of the first of them */
     uint32_t count;
-    int code;             /* EMB_OK, or why all of them failed */
+    int code;             /* EMB_OK, or why all of them failed: see emb_publish_wait */
     uint64_t base_offset; /* of the first, the others follow; EMB_OFFSET_UNKNOWN when not known */
     uint64_t latency_ns;  /* from the first emb_publish of them */
     const char *text;     /* of an error; NULL with EMB_OK */
@@ -239,8 +270,7 @@ struct emb_publisher_options {
      * Called by the client's thread when messages have their outcome, exactly once for each;
      * either, both or none may be set. on_result is called per batch, and nothing is stored per
      * message; on_message per message with its cookie (8 bytes stored each). The batches of one
-     * publisher come in the order of their acknowledgements. A callback must not block, and may
-     * call of this library only emb_publish with timeout_ms 0 and emb_publisher_stats.
+     * publisher come in the order of their acknowledgements. What they may do: see Callbacks.
      */
     void (*on_result)(void *arg, const struct emb_result *result);
     void (*on_message)(void *arg, uint64_t cookie, uint64_t offset, int code);
@@ -255,7 +285,10 @@ static inline void emb_publisher_options_init(struct emb_publisher_options *opti
 
 /*
  * Connects to every broker of the rack and, for topics of orders 3 to 5, opens a session. Blocks up
- * to the client's timeout_ms. options may be NULL.
+ * to the client's timeout_ms. options may be NULL. A broker that cannot be reached is left out.
+ *
+ * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT (sessions of this
+ * rack), UNAVAILABLE (no broker), TIMEOUT, CLOSED, PROTOCOL.
  */
 EMB_API int emb_publisher_open(struct emb_client *client, const char *topic,
                                const struct emb_publisher_options *options,
@@ -266,22 +299,33 @@ EMB_API int emb_publisher_open(struct emb_client *client, const char *topic,
  * accepted one after another keep that order (topics of order 5). Blocks only in back-pressure,
  * that is while max_buffered_bytes are without outcome, and then up to timeout_ms.
  *
- * EMB_OK: accepted. Otherwise it was not, and there will be no callback for it: TIMEOUT
- * (back-pressure lasted longer), BATCH_TOO_LARGE (with size and limit), SESSION_FENCED or CLOSED
- * (the publisher has ended, the text says why: close it and open another).
+ * EMB_OK: accepted. Otherwise it was not, and there will be no callback for it.
+ *
+ * Errors: INVALID_ARGUMENT (sizes without bytes, a timestamp from 2^48 on), TIMEOUT (back-pressure
+ * lasted longer), BATCH_TOO_LARGE (with size and limit), SESSION_FENCED and CLOSED (the publisher
+ * has ended, with a session or without; the text says why: close it and open another).
  */
 EMB_API int emb_publish(struct emb_publisher *publisher, const struct emb_message *message,
                         uint64_t cookie, uint32_t timeout_ms, struct emb_error *err);
 /*
- * The same, then waits for the outcome; *offset (may be NULL) is the message's. TIMEOUT: it may
- * still be published (its callbacks come).
+ * The same, then waits for the outcome; *offset (may be NULL) is the message's. Blocks up to
+ * timeout_ms.
+ *
+ * Errors: those of emb_publish: INVALID_ARGUMENT, BATCH_TOO_LARGE, TIMEOUT (also: no outcome yet,
+ * it may still be published, and its callbacks come), SESSION_FENCED, CLOSED (also: a connection
+ * was lost or the publisher closed, it may have been published); and the other outcomes that
+ * emb_result.code can have: LOST (declared lost under EMB_GAP_SKIP; nothing else failed), SEQUENCE,
+ * UNKNOWN_TOPIC (deleted meanwhile), CORRUPT_BATCH, PROTOCOL.
  */
 EMB_API int emb_publish_wait(struct emb_publisher *publisher, const struct emb_message *message,
                              uint32_t timeout_ms, uint64_t *offset, struct emb_error *err);
 /*
  * Sends what is open and waits until every message accepted before the call has its outcome and its
- * callbacks have returned. EMB_OK: none of those since the last flush failed; otherwise the first
- * failure's code and text. TIMEOUT: with the number of messages still under way.
+ * callbacks have returned. Blocks up to timeout_ms. EMB_OK: none of those since the last flush
+ * failed; otherwise the first failure's code and text.
+ *
+ * Errors: TIMEOUT (with the number of messages still under way), and those outcomes:
+ * SESSION_FENCED, CLOSED, LOST, SEQUENCE, UNKNOWN_TOPIC, CORRUPT_BATCH, PROTOCOL.
  */
 EMB_API int emb_publisher_flush(struct emb_publisher *publisher, uint32_t timeout_ms,
                                 struct emb_error *err);
@@ -316,7 +360,9 @@ EMB_API void emb_publisher_stats(struct emb_publisher *publisher,
 /*
  * Flushes up to timeout_ms, ends the session and frees the publisher, in every case (NULL:
  * nothing). What has no outcome by then fails with CLOSED, callbacks included. Result as
- * emb_publisher_flush.
+ * emb_publisher_flush. It is the last call: wait for others of this publisher first.
+ *
+ * Errors: TIMEOUT, SESSION_FENCED, CLOSED, LOST, SEQUENCE, UNKNOWN_TOPIC, CORRUPT_BATCH, PROTOCOL.
  */
 EMB_API int emb_publisher_close(struct emb_publisher *publisher, uint32_t timeout_ms,
                                 struct emb_error *err);
@@ -351,8 +397,13 @@ static inline void emb_subscriber_options_init(struct emb_subscriber_options *op
     emb_subscriber_options_init_sized(options, sizeof *options);
 }
 
-/* Subscribes; blocks up to the client's timeout_ms. options may be NULL. OFFSET_OUT_OF_RANGE names
-   the oldest and the newest offset. */
+/*
+ * Subscribes; blocks up to the client's timeout_ms. options may be NULL.
+ *
+ * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, OFFSET_OUT_OF_RANGE (with the
+ * oldest and the newest offset), UNAVAILABLE (no broker could be reached or answered in time),
+ * CLOSED (the last one broke it off), PROTOCOL.
+ */
 EMB_API int emb_subscriber_open(struct emb_client *client, const char *topic,
                                 const struct emb_subscriber_options *options,
                                 struct emb_subscriber **subscriber, struct emb_error *err);
@@ -365,10 +416,12 @@ EMB_API void emb_subscriber_close(struct emb_subscriber *subscriber);
  * batch's CRC and its identity.
  *
  * A lost connection is made anew, to the same broker and then to the next ones, and reading goes on
- * at the position; only when that takes longer than the client's timeout_ms it is an error
- * (UNAVAILABLE). CORRUPT and CORRUPT_BATCH: what came is not what was published or not dense; with
- * both numbers. OFFSET_OUT_OF_RANGE: the position has left what can be read. After an error every
- * call returns it, until emb_subscriber_seek.
+ * at the position; only when that takes longer than the client's timeout_ms it is an error. After
+ * an error every call returns it, until emb_subscriber_seek. Blocks up to timeout_ms.
+ *
+ * Errors: UNAVAILABLE (no broker delivers), CORRUPT (offsets are not dense, with both numbers),
+ * CORRUPT_BATCH (what came is not what was published), OFFSET_OUT_OF_RANGE (the position has left
+ * what can be read), UNKNOWN_TOPIC (deleted meanwhile).
  */
 EMB_API int emb_subscriber_next(struct emb_subscriber *subscriber, struct emb_message *message,
                                 uint32_t timeout_ms, struct emb_error *err);
@@ -385,21 +438,28 @@ struct emb_batch {
 };
 /*
  * The next whole batch; otherwise as emb_subscriber_next. Its memory is valid until the next call
- * but emb_subscriber_batch_message. EMB_ERR_BUSY while emb_subscriber_next is in the middle of a
- * batch: read that to its end, or seek.
+ * but emb_subscriber_batch_message.
+ *
+ * Errors: BUSY (emb_subscriber_next is in the middle of a batch: read that to its end, or seek),
+ * UNAVAILABLE, CORRUPT, CORRUPT_BATCH, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC.
  */
 EMB_API int emb_subscriber_next_batch(struct emb_subscriber *subscriber, struct emb_batch *batch,
                                       uint32_t timeout_ms, struct emb_error *err);
 /* Walks the messages, after `skip`, of the batch last handed out by emb_subscriber_next_batch.
-   1: *message, valid like the batch, but its headers only until the next call; 0: no more. */
+   1: *message, valid like the batch, but its headers only until the next call; 0: no more.
+   Errors: CORRUPT_BATCH (a record that is no record, under a right CRC). */
 EMB_API int emb_subscriber_batch_message(struct emb_subscriber *subscriber,
                                          struct emb_message *message, struct emb_error *err);
 
-/* Goes on elsewhere: what was received ahead is dropped, an earlier error forgotten. Blocks up to
-   the client's timeout_ms, until the broker has answered. Errors as emb_subscriber_open. */
+/*
+ * Goes on elsewhere: what was received ahead is dropped, an earlier error forgotten. Blocks up to
+ * the client's timeout_ms, until the broker has answered.
+ *
+ * Errors: INVALID_ARGUMENT, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, UNAVAILABLE.
+ */
 EMB_API int emb_subscriber_seek(struct emb_subscriber *subscriber, int start, uint64_t value,
                                 struct emb_error *err);
-/* The offset after the last message handed out, or that of the first to come. */
+/* The offset after the last message handed out, or that of the first to come. Does not block. */
 EMB_API uint64_t emb_subscriber_position(struct emb_subscriber *subscriber);
 /* Ends a waiting emb_subscriber_next (it returns 0), or the next one that would wait. Any thread.
  */
@@ -421,6 +481,8 @@ struct emb_status_item {
  * Asks one broker (an index in emb_client_brokers, or EMB_BROKER_ANY) for its state and calls fn in
  * the calling thread for each item, in the broker's order; the item is valid during the call.
  * Blocks up to the client's timeout_ms.
+ *
+ * Errors: INVALID_ARGUMENT (no such broker), UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL.
  */
 EMB_API int emb_status(struct emb_client *client, int broker,
                        void (*fn)(void *arg, const struct emb_status_item *item), void *arg,

@@ -175,8 +175,32 @@ static void position_answer(struct fake_connection *c, const struct frame_header
                 header->correlation, &w);
 }
 
+/* 1: the frame was answered as it should not be; -1: close the connection; 0: nothing odd. */
+static int odd_answer(struct fake_connection *c, const struct frame_header *header)
+{
+    struct fake_rack *rack = c->rack;
+    struct wire_writer w;
+
+    if (rack->odd == FAKE_ODD_NONE || header->type != rack->odd_type ||
+        rack->odd_seen++ < rack->odd_after)
+        return 0;
+    if (rack->odd == FAKE_ODD_CLOSE)
+        return -1;
+    if (rack->odd == FAKE_ODD_ERROR)
+        fake_answer_error(c, header->correlation, rack->odd_code, rack->odd_text);
+    if (rack->odd == FAKE_ODD_WRONG) {
+        wire_writer_init(&w, NULL, 0);
+        fake_answer(c, FRAME_SESSION_CLOSE, header->correlation, &w);
+    }
+    return 1;
+}
+
 int fake_frame(struct fake_connection *c, const struct frame_header *header, const void *body)
 {
+    int odd = odd_answer(c, header);
+
+    if (odd != 0)
+        return odd < 0 ? -1 : 0;
     switch (header->type) {
     case FRAME_HELLO:
         hello_answer(c, header->correlation);

@@ -15,7 +15,7 @@ void fake_rack_init(struct fake_rack *rack, uint32_t broker_count)
     rack->broker_count = broker_count;
     rack->settings = TOPIC_SETTINGS_DEFAULT;
     rack->refuse_at = rack->close_at = rack->corrupt_at = rack->gap_at = FAKE_NEVER;
-    rack->identity_at = rack->cut_at = rack->garbage_at = FAKE_NEVER;
+    rack->identity_at = rack->cut_at = rack->garbage_at = rack->end_at = FAKE_NEVER;
     rack->batches = calloc(FAKE_BATCHES_MAX, sizeof *rack->batches);
     rack->log = calloc(FAKE_BATCHES_MAX, sizeof *rack->log);
 }
@@ -236,6 +236,11 @@ static void deliver(struct fake_connection *c, uint32_t at)
     c->next_offset = batch->base_offset + batch->message_count;
     if (at == rack->gap_at)
         return;
+    if (at == rack->end_at) {
+        c->subscribed = false;
+        fake_answer_error(c, 0, rack->odd_code, rack->odd_text);
+        return;
+    }
     if (at == rack->garbage_at)
         out_add(c, "this is no frame, but it is as long as one: sixty-four bytes....", 64);
     frame_send(c, header, batch->bytes);

@@ -18,6 +18,15 @@
 #define FAKE_BATCHES_MAX 65536
 #define FAKE_NEVER       UINT32_MAX
 
+/* What befalls frames of one type instead of their answer. */
+enum fake_odd {
+    FAKE_ODD_NONE,
+    FAKE_ODD_ERROR,  /* an ERROR frame with odd_code and odd_text */
+    FAKE_ODD_SILENT, /* nothing */
+    FAKE_ODD_CLOSE,  /* the connection is closed */
+    FAKE_ODD_WRONG,  /* a frame of another type */
+};
+
 struct fake_batch {
     unsigned char *bytes;
     uint32_t byte_count;
@@ -49,8 +58,15 @@ struct fake_rack {
     uint32_t cut_at;       /* amid this delivered batch the connection is reset, once */
     uint32_t garbage_at;   /* before this delivered batch stands a frame of noise */
     uint64_t first_offset; /* offsets before it are out of range */
+    enum fake_odd odd;
+    uint8_t odd_type;
+    uint32_t odd_after; /* so many frames of that type are answered as they should be */
+    int odd_code;
+    const char *odd_text;
+    uint32_t end_at; /* instead of this delivered batch comes ERROR odd_code, odd_text */
 
     /* What it saw. */
+    uint32_t odd_seen;
     uint32_t produced; /* PRODUCE frames */
     uint32_t produced_by[FAKE_BROKERS_MAX];
     uint32_t sessions_opened;

@@ -84,6 +84,14 @@ static int range_check(const char *name, uint64_t value, uint64_t least, uint64_
                      name, value, least, most);
 }
 
+/* An enum's value, which a caller may have set to anything. */
+static int choice_check(const char *name, int value, int most, struct error *err)
+{
+    if (value >= 0 && value <= most)
+        return EMB_OK;
+    return error_set(err, EMB_ERR_INVALID_ARGUMENT, "%s is %d; 0 to %d", name, value, most);
+}
+
 struct range {
     const char *name;
     uint64_t value;
@@ -124,7 +132,6 @@ int publisher_options_read(const struct emb_publisher_options *given,
         return code;
     const struct emb_publisher_options *o = options;
     const struct range ranges[] = {
-        {"acks", (uint64_t)o->acks, EMB_ACKS_NONE, EMB_ACKS_DURABLE},
         {"linger_us", o->linger_us, 0, 60000000},
         {"batch_bytes_max", o->batch_bytes_max, 4 * KIB, BATCH_MAX_BYTES},
         {"batch_bytes_min", o->batch_bytes_min, 1, o->batch_bytes_max},
@@ -138,7 +145,8 @@ int publisher_options_read(const struct emb_publisher_options *given,
     if (o->compression_level < -100 || o->compression_level > 100)
         return error_set(err, EMB_ERR_INVALID_ARGUMENT, "compression_level is %d; -100 to 100",
                          o->compression_level);
-    return ranges_check(ranges, COUNT_OF(ranges), err);
+    code = choice_check("acks", o->acks, EMB_ACKS_DURABLE, err);
+    return code == EMB_OK ? ranges_check(ranges, COUNT_OF(ranges), err) : code;
 }
 
 int subscriber_options_read(const struct emb_subscriber_options *given,
@@ -148,12 +156,27 @@ int subscriber_options_read(const struct emb_subscriber_options *given,
     int code = given_copy(given, options, sizeof *options, "emb_subscriber_options", err);
     if (code != EMB_OK)
         return code;
-    const struct range ranges[] = {
-        {"start", (uint64_t)options->start, EMB_START_EARLIEST, EMB_START_TIMESTAMP},
-        {"level", (uint64_t)options->level, EMB_LEVEL_DURABLE, EMB_LEVEL_LATEST},
-        {"max_buffered_bytes", options->max_buffered_bytes, 1, 1ull << 40},
-    };
-    return ranges_check(ranges, COUNT_OF(ranges), err);
+    code = choice_check("start", options->start, EMB_START_TIMESTAMP, err);
+    if (code == EMB_OK)
+        code = choice_check("level", options->level, EMB_LEVEL_LATEST, err);
+    if (code == EMB_OK)
+        code = range_check("max_buffered_bytes", options->max_buffered_bytes, 1, 1ull << 40, err);
+    return code;
+}
+
+static int settings_check(const struct emb_topic_settings *s, struct error *err)
+{
+    int code = choice_check("order", s->order, EMB_ORDER_CLIENT, err);
+
+    if (code == EMB_OK)
+        code = choice_check("gap", s->gap, EMB_GAP_SKIP, err);
+    if (code == EMB_OK)
+        code = choice_check("durability", s->durability, EMB_DURABILITY_PERIODIC, err);
+    if (code == EMB_OK)
+        code = range_check("replicas", s->replicas, 0, TOPIC_REPLICAS_MAX, err);
+    if (code == EMB_OK)
+        code = range_check("min_insync", s->min_insync, 0, TOPIC_REPLICAS_MAX, err);
+    return code;
 }
 
 int topic_settings_read(const struct emb_topic_settings *given, struct topic_settings *settings,
@@ -164,14 +187,7 @@ int topic_settings_read(const struct emb_topic_settings *given, struct topic_set
     int code = given_copy(given, &s, sizeof s, "emb_topic_settings", err);
     if (code != EMB_OK)
         return code;
-    const struct range ranges[] = {
-        {"order", (uint64_t)s.order, EMB_ORDER_NONE, EMB_ORDER_CLIENT},
-        {"replicas", s.replicas, 0, TOPIC_REPLICAS_MAX},
-        {"min_insync", s.min_insync, 0, TOPIC_REPLICAS_MAX},
-        {"gap", (uint64_t)s.gap, EMB_GAP_FENCE, EMB_GAP_SKIP},
-        {"durability", (uint64_t)s.durability, EMB_DURABILITY_SYNC, EMB_DURABILITY_PERIODIC},
-    };
-    if (ranges_check(ranges, COUNT_OF(ranges), err) != EMB_OK)
+    if (settings_check(&s, err) != EMB_OK)
         return err != NULL ? (err->code = EMB_ERR_INVALID_SETTING) : EMB_ERR_INVALID_SETTING;
     *settings = (struct topic_settings){
         .order = (uint8_t)s.order,

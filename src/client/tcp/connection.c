@@ -79,7 +79,9 @@ void connection_start(struct connection *c, struct env_poller *poller,
     }
     if (env_connect(poller, address->host, address->port, &c->socket, &err) != EMB_OK) {
         c->socket = NULL;
-        connection_fail(c, err.code, "%s", err.text);
+        /* A name that is not known now may be later: a broker that cannot be reached. */
+        int code = err.code == EMB_ERR_NOT_FOUND ? EMB_ERR_UNAVAILABLE : err.code;
+        connection_fail(c, code, "%s", err.text);
         return;
     }
     watch(c);
