@@ -192,7 +192,8 @@ struct emb_topic_info {
  */
 
 /* Errors: INVALID_ARGUMENT (settings that no _init has filled), INVALID_TOPIC, INVALID_SETTING,
-   TOPIC_EXISTS, LIMIT (topics of this rack), UNAVAILABLE (also: too few stores for the replicas), TIMEOUT, CLOSED, PROTOCOL. */
+   TOPIC_EXISTS, LIMIT (topics of this rack), UNAVAILABLE (also: too few stores for the replicas),
+   TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_create(struct emb_client *client, const char *topic,
                              const struct emb_topic_settings *settings, struct emb_topic_info *info,
                              struct emb_error *err);

@@ -1,5 +1,5 @@
 /*
- * What the tests of errors share. The tables in errors_test.c and errors_flow_test.c have a row for
+ * What the tests of errors share. The tables in errors_test.c and errors_*_test.c have a row for
  * each error that the public header names of a function; errors_test.py compares them. A row
  * provokes the error and looks at its code, and for words in its text: the thing, the value, what
  * would be accepted. Each test has a rack and a client of its own.

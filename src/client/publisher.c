@@ -7,6 +7,7 @@
 #include "client/options.h"
 
 #define CLOSE_ANSWER_MS 1000u
+#define TIMESTAMP_MAX   ((1ull << 48) - 1) /* a broker refuses the batch and ends the session */
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -140,9 +141,9 @@ static void record_of(const struct emb_message *message, struct record *record)
     *record = (struct record){
         .timestamp_ms = message->timestamp_ms,
         .key = message->key,
-        .key_bytes = message->key != NULL ? message->key_bytes : 0,
+        .key_bytes = message->key_bytes,
         .value = message->value,
-        .value_bytes = message->value != NULL ? message->value_bytes : 0,
+        .value_bytes = message->value_bytes,
         .headers = (const struct record_header *)message->headers,
         .header_count = message->header_count,
     };
@@ -170,6 +171,39 @@ struct offer {
     uint64_t bound; /* what a batch with it alone may need */
     bool is_now;    /* its timestamp is the time of appending */
 };
+
+static int header_check(const struct emb_header *header, uint32_t index, struct error *err)
+{
+    if (header->key == NULL)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT, "header %u: its key is NULL", index);
+    if (header->value == NULL && header->value_bytes > 0)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT,
+                         "header %u (%s): value is NULL, and value_bytes is %u", index, header->key,
+                         header->value_bytes);
+    return EMB_OK;
+}
+
+/* What is no message, before anything of it is read. */
+static int message_check(const struct emb_message *m, struct error *err)
+{
+    int code = EMB_OK;
+
+    if (m->key == NULL && m->key_bytes > 0)
+        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "key is NULL, and key_bytes is %u",
+                         m->key_bytes);
+    else if (m->value == NULL && m->value_bytes > 0)
+        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "value is NULL, and value_bytes is %u",
+                         m->value_bytes);
+    else if (m->headers == NULL && m->header_count > 0)
+        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "headers is NULL, and header_count is %u",
+                         m->header_count);
+    else if (m->timestamp_ms > TIMESTAMP_MAX)
+        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "timestamp_ms is %llu; at most %llu",
+                         (unsigned long long)m->timestamp_ms, (unsigned long long)TIMESTAMP_MAX);
+    for (uint32_t i = 0; i < m->header_count && code == EMB_OK; i++)
+        code = header_check(&m->headers[i], i, err);
+    return code;
+}
 
 static int size_check(const struct emb_publisher *p, const struct offer *offer, struct error *err)
 {
@@ -333,11 +367,14 @@ static int message_publish(struct emb_publisher *p, const struct emb_message *me
 
     if (client_check(p->client, err) != EMB_OK)
         return EMB_ERR_NOT_SUPPORTED;
+    int code = message_check(message, err);
+    if (code != EMB_OK)
+        return code;
     record_of(message, &offer.record);
     offer.is_now = offer.record.timestamp_ms == 0;
     offer.bytes = record_bytes(&offer.record);
     offer.bound = BATCH_HEADER_BYTES + batch_record_bound(&offer.record);
-    int code = size_check(p, &offer, err);
+    code = size_check(p, &offer, err);
     if (code != EMB_OK)
         return code;
     pthread_mutex_lock(&p->mutex);
