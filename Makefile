@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan bench install clean help
+.PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan bench install uninstall clean help
 
 export WERROR PREFIX DESTDIR JOBS PROCESSES
 
@@ -55,6 +55,9 @@ bench: all ## measure publish and consume against the limits of this machine
 
 install: ## install below PREFIX (default /usr/local), under DESTDIR if set
 	@tools/build.sh build install
+
+uninstall: ## remove what the last install put there
+	@tools/build.sh build uninstall
 
 clean: ## remove the build directories
 	rm -rf build build-asan build-plain build-tsan

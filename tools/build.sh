@@ -1,5 +1,6 @@
 #!/bin/bash
-# Configures a build directory once and builds it: tools/build.sh DIR [install] [meson options].
+# Configures a build directory once and builds it:
+#   tools/build.sh DIR [install | uninstall] [meson options]
 # WERROR=1, PREFIX, DESTDIR and JOBS come from the environment.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,10 +9,12 @@ root=$(pwd -P)
 dir=$1
 shift
 target=
-if [ "${1:-}" = install ]; then
-    target=install
+case ${1:-} in
+install | uninstall)
+    target=$1
     shift
-fi
+    ;;
+esac
 tools/setup.sh build
 
 # The distribution's own meson: another one first in PATH may lack its Python modules.
@@ -41,7 +44,9 @@ if ! [ -f "$dir/build.ninja" ]; then
 else
     new=()
     for option in ${options[@]+"${options[@]}"}; do
-        grep -qxF -e "$option" "$stamp" 2>/dev/null || new+=("$option")
+        # The last value of its key counts: PREFIX may change back.
+        [ "$(grep -F -e "${option%%=*}=" "$stamp" 2>/dev/null | tail -n 1)" = "$option" ] ||
+            new+=("$option")
     done
     if [ ${#new[@]} -gt 0 ]; then
         $meson configure "$dir" "${new[@]}"
@@ -50,6 +55,7 @@ else
 fi
 
 $ninja -C "$dir" ${JOBS:+-j "$JOBS"}
-if [ -n "$target" ]; then
-    $meson install -C "$dir" --no-rebuild
-fi
+case $target in
+install) $meson install -C "$dir" --no-rebuild ;;
+uninstall) $ninja -C "$dir" uninstall ;;
+esac
