@@ -129,6 +129,9 @@ class InstallTest(unittest.TestCase):
         wanted += [f"{prefix}/include/embarcadero/{name}.h" for name in ("embarcadero", "errors")]
         wanted += [f"{lib}/libembarcadero.{end}" for end in ("a", "so", "so.0", "so.0.1.0")]
         wanted += [f"{lib}/pkgconfig/embarcadero.pc"]
+        man = f"{prefix}/share/man"
+        wanted += [f"{man}/man1/embarcadero.1", f"{man}/man8/embarcaderod.8"]
+        wanted += [f"{man}/man3/{name}.3" for name in ("embarcadero", "emb_publish", "emb_status")]
         examples = f"{prefix}/share/doc/embarcadero/examples"
         wanted += [f"{examples}/{name}.c" for name in EXAMPLES] + [f"{examples}/README.md"]
         missing = set(wanted) - set(Installed.files)
@@ -159,6 +162,14 @@ class InstallTest(unittest.TestCase):
     def test_the_programs_run(self):
         for program in (Programs.daemon, Programs.tool):
             self.assertIn("0.1.0", run(program, "--version"))
+
+    def test_man_pages_lead_to_installed_pages(self):
+        links = [f for f in Installed.files if "/man3/emb_" in f]
+        self.assertGreater(len(links), 30)
+        for link in links:
+            with open(os.path.join(Installed.root, link), encoding="utf-8") as file:
+                target = file.read().removeprefix(".so ").strip()
+            self.assertIn(f"{link.split('/man3/')[0]}/{target}", Installed.files)
 
     def test_uninstall_removes_all_of_it(self):
         other = tempfile.mkdtemp(prefix="uninstalled-", dir=os.getcwd())

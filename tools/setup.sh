@@ -4,7 +4,7 @@
 set -u
 
 build="gcc libc6-dev make python3 meson ninja-build pkg-config libisal-dev liblz4-dev libzstd-dev
-    liburing-dev libdaxctl-dev libjansson-dev libyaml-dev libcmocka-dev"
+    liburing-dev libdaxctl-dev libjansson-dev libyaml-dev libcmocka-dev scdoc groff-base"
 lint="clang-format clang-tidy g++ gcc-aarch64-linux-gnu"
 [ "$(uname -m)" = aarch64 ] || lint="$lint libc6-dev-arm64-cross"
 

@@ -19,10 +19,10 @@
  * last call. A subscriber: one thread at a time, and emb_subscriber_wake from any. Each client owns
  * one thread for its input and output, which also looks up names of brokers.
  *
- * Callbacks of publishers run in the client's thread, all others in the caller's. They must not
- * block: nothing else of that client moves meanwhile. A publisher's may call emb_publish, which
- * then never waits, and emb_publisher_stats. Calls that would wait for the thread they are in are
- * refused with NOT_SUPPORTED; emb_subscriber_close must not be called there.
+ * Callbacks. A publisher's run in the client's thread, that of emb_status in the caller's. They
+ * must not block: nothing else of that client moves meanwhile. A publisher's may call emb_publish,
+ * which then never waits, and emb_publisher_stats. Calls that would wait for the thread they are in
+ * are refused with NOT_SUPPORTED; emb_subscriber_close must not be called there.
  *
  * Fork. A client and all that was opened with it belong to the process that opened it, where they
  * go on as before; fork() waits for the client's thread to end its turn. In the child every call
@@ -36,9 +36,9 @@
  * Signals. The library's thread blocks all signals and no handler is installed; a caller that a
  * signal interrupts goes on waiting. No SIGPIPE is raised.
  *
- * It writes nothing to the terminal and ends no process, whatever comes from outside. (An internal
- * contract that is broken, a fault of the library itself, is printed to stderr and aborts.) It
- * reads the environment's EMBARCADERO_BROKERS, in emb_client_open.
+ * Output. The library writes nothing to the terminal and ends no process, whatever comes from
+ * outside. (An internal contract that is broken, a fault of the library itself, is printed to
+ * stderr and aborts.) It reads the environment's EMBARCADERO_BROKERS, in emb_client_open.
  *
  * Memory. Handles are opaque and freed by their close. What a function takes is copied before it
  * returns; what it hands out lives as long as its comment says. Text is zero-terminated UTF-8.
