@@ -47,10 +47,9 @@ int runner_create(struct env *env, const char *name, struct runner **runner, str
     int rc = env_poller_create(env, &r->poller);
     if (rc) {
         free(r);
-        return error_set(err, rc,
-                         "runner %s: its poller cannot be created; raise the limit of "
-                         "open files",
-                         name);
+        return error_set(err, rc, "runner %s: its poller cannot be created; %s", name,
+                         rc == EMB_ERR_NO_MEMORY ? "no memory is left"
+                                                 : "raise the limit of open files");
     }
     r->env = env;
     flag_init(&r->parked, 0);

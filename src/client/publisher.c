@@ -345,15 +345,56 @@ static int full_refuse(const struct emb_publisher *p, uint32_t timeout_ms, struc
                      (unsigned long long)p->options.max_buffered_bytes);
 }
 
-/* A packet that was sealed while its message found no room must be finished before waiting. */
-static void rest_do_unlocked(struct emb_publisher *p, struct publish_rest *rest)
+/* A packet that was sealed while its message found no room must be finished before waiting. True:
+   that was so, and meanwhile there may be room. */
+static bool rest_do_unlocked(struct emb_publisher *p, struct publish_rest *rest)
 {
     if (rest->count == 0)
-        return;
+        return false;
     pthread_mutex_unlock(&p->mutex);
     rest_do(p, rest);
     *rest = (struct publish_rest){0};
     pthread_mutex_lock(&p->mutex);
+    return true;
+}
+
+/* There was no room for a message. EMB_OK: now there may be. *deadline_ns is 0 at first. */
+static int room_await(struct emb_publisher *p, uint32_t timeout_ms, uint64_t *deadline_ns,
+                      struct error *err)
+{
+    if (p->oldest == NULL) /* nothing is under way whose outcome would make room */
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a batch of up to %u bytes",
+                         p->batch_bytes_max);
+    if (runner_is_current(p->client->runner))
+        timeout_ms = 0; /* in a callback: only its own thread makes room */
+    if (*deadline_ns == 0)
+        *deadline_ns = deadline_after(p->client->env, timeout_ms);
+    return room_wait(p, *deadline_ns) ? EMB_OK : full_refuse(p, timeout_ms, err);
+}
+
+static void waiter_add(struct emb_publisher *p, struct waiter *waiter)
+{
+    waiter->number = p->next_number - 1;
+    waiter->next = p->waiters;
+    p->waiters = waiter;
+    p->flush_number = p->next_number;
+    flag_store_release(&p->news, 1);
+}
+
+static int offer_make(struct emb_publisher *p, const struct emb_message *message,
+                      struct offer *offer, struct error *err)
+{
+    int code = client_check(p->client, err);
+
+    if (code == EMB_OK)
+        code = message_check(message, err);
+    if (code != EMB_OK)
+        return code;
+    record_of(message, &offer->record);
+    offer->is_now = offer->record.timestamp_ms == 0;
+    offer->bytes = record_bytes(&offer->record);
+    offer->bound = BATCH_HEADER_BYTES + batch_record_bound(&offer->record);
+    return size_check(p, offer, err);
 }
 
 /* waiter may be NULL. */
@@ -365,42 +406,22 @@ static int message_publish(struct emb_publisher *p, const struct emb_message *me
     struct offer offer = {.cookie = cookie};
     uint64_t deadline_ns = 0; /* the clock is read only when there is no room */
 
-    if (client_check(p->client, err) != EMB_OK)
-        return EMB_ERR_NOT_SUPPORTED;
-    int code = message_check(message, err);
-    if (code != EMB_OK)
-        return code;
-    record_of(message, &offer.record);
-    offer.is_now = offer.record.timestamp_ms == 0;
-    offer.bytes = record_bytes(&offer.record);
-    offer.bound = BATCH_HEADER_BYTES + batch_record_bound(&offer.record);
-    code = size_check(p, &offer, err);
+    int code = offer_make(p, message, &offer, err);
     if (code != EMB_OK)
         return code;
     pthread_mutex_lock(&p->mutex);
-    for (;;) {
+    do {
         if (p->state != PUBLISH_UP || p->closing) {
             code = ended_refuse(p, err);
             break;
         }
         if (message_append(p, &offer, &rest))
             break;
-        rest_do_unlocked(p, &rest);
-        if (timeout_ms > 0 && runner_is_current(p->client->runner))
-            timeout_ms = 0; /* in a callback: only its own thread makes room */
-        if (deadline_ns == 0)
-            deadline_ns = deadline_after(p->client->env, timeout_ms);
-        if (!room_wait(p, deadline_ns)) {
-            code = full_refuse(p, timeout_ms, err);
-            break;
-        }
-    }
+        if (!rest_do_unlocked(p, &rest))
+            code = room_await(p, timeout_ms, &deadline_ns, err);
+    } while (code == EMB_OK);
     if (code == EMB_OK && waiter != NULL) {
-        waiter->number = p->next_number - 1;
-        waiter->next = p->waiters;
-        p->waiters = waiter;
-        p->flush_number = p->next_number;
-        flag_store_release(&p->news, 1);
+        waiter_add(p, waiter);
         rest.wake = true;
     }
     pthread_mutex_unlock(&p->mutex);

@@ -417,8 +417,8 @@ static void hello_send(struct connection *c)
     wire_writer_init(&w, bytes, sizeof bytes);
     hello_put(&w, &hello);
     ASSERT(!w.overflow);
+    c->state = CONNECTION_GREETING; /* before: sending may take it DOWN */
     connection_send(c, FRAME_HELLO, HELLO_CORRELATION, bytes, w.used);
-    c->state = CONNECTION_GREETING;
 }
 
 static int connect_work(struct connection *c)
