@@ -181,6 +181,8 @@ static int chain_goes_on(struct chain *chain)
     struct emb_publisher_stats stats;
     struct emb_publisher *other;
     struct emb_subscriber *reader;
+    struct emb_message got;
+    struct emb_batch batch;
     struct emb_error e;
 
     emb_publisher_stats(f->publisher, &stats);
@@ -197,6 +199,8 @@ static int chain_goes_on(struct chain *chain)
     CHECK(emb_publisher_open(f->client, "orders", NULL, &other, &e) == EMB_ERR_NOT_SUPPORTED);
     CHECK(emb_subscriber_open(f->client, "orders", NULL, &reader, &e) == EMB_ERR_NOT_SUPPORTED);
     CHECK(emb_subscriber_seek(f->subscriber, 0, 0, &e) == EMB_ERR_NOT_SUPPORTED);
+    CHECK(emb_subscriber_next(f->subscriber, &got, 1, &e) == EMB_ERR_NOT_SUPPORTED);
+    CHECK(emb_subscriber_next_batch(f->subscriber, &batch, 1, &e) == EMB_ERR_NOT_SUPPORTED);
     return 0;
 }
 

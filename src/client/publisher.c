@@ -186,23 +186,24 @@ static int header_check(const struct emb_header *header, uint32_t index, struct 
 /* What is no message, before anything of it is read. */
 static int message_check(const struct emb_message *m, struct error *err)
 {
-    int code = EMB_OK;
-
     if (m->key == NULL && m->key_bytes > 0)
-        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "key is NULL, and key_bytes is %u",
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT, "key is NULL, and key_bytes is %u",
                          m->key_bytes);
-    else if (m->value == NULL && m->value_bytes > 0)
-        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "value is NULL, and value_bytes is %u",
+    if (m->value == NULL && m->value_bytes > 0)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT, "value is NULL, and value_bytes is %u",
                          m->value_bytes);
-    else if (m->headers == NULL && m->header_count > 0)
-        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "headers is NULL, and header_count is %u",
+    if (m->headers == NULL && m->header_count > 0)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT, "headers is NULL, and header_count is %u",
                          m->header_count);
-    else if (m->timestamp_ms > TIMESTAMP_MAX)
-        code = error_set(err, EMB_ERR_INVALID_ARGUMENT, "timestamp_ms is %llu; at most %llu",
+    if (m->timestamp_ms > TIMESTAMP_MAX)
+        return error_set(err, EMB_ERR_INVALID_ARGUMENT, "timestamp_ms is %llu; at most %llu",
                          (unsigned long long)m->timestamp_ms, (unsigned long long)TIMESTAMP_MAX);
-    for (uint32_t i = 0; i < m->header_count && code == EMB_OK; i++)
-        code = header_check(&m->headers[i], i, err);
-    return code;
+    for (uint32_t i = 0; i < m->header_count; i++) {
+        int code = header_check(&m->headers[i], i, err);
+        if (code != EMB_OK)
+            return code;
+    }
+    return EMB_OK;
 }
 
 static int size_check(const struct emb_publisher *p, const struct offer *offer, struct error *err)

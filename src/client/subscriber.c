@@ -216,12 +216,17 @@ static int failure_tell(const struct emb_subscriber *s, struct error *err)
     return error_set(err, s->failure.code, "%s", s->failure.text);
 }
 
+static int reading_check(const struct emb_subscriber *s, uint32_t timeout_ms, struct error *err)
+{
+    return timeout_ms > 0 ? client_check_waiting(s->client, err) : client_check(s->client, err);
+}
+
 int emb_subscriber_next(struct emb_subscriber *subscriber, struct emb_message *message,
                         uint32_t timeout_ms, struct emb_error *err)
 {
     struct emb_subscriber *s = subscriber;
 
-    if (client_check(s->client, error_of(err)) != EMB_OK)
+    if (reading_check(s, timeout_ms, error_of(err)) != EMB_OK)
         return EMB_ERR_NOT_SUPPORTED;
     for (;;) {
         int got = 0;
@@ -270,7 +275,7 @@ int emb_subscriber_next_batch(struct emb_subscriber *subscriber, struct emb_batc
     struct emb_subscriber *s = subscriber;
     uint32_t skip = 0;
 
-    if (client_check(s->client, error_of(err)) != EMB_OK)
+    if (reading_check(s, timeout_ms, error_of(err)) != EMB_OK)
         return EMB_ERR_NOT_SUPPORTED;
     if (batch_is_unread(s))
         return error_set(error_of(err), EMB_ERR_BUSY,
