@@ -187,23 +187,24 @@ struct emb_topic_info {
 /*
  * Each asks a broker and blocks up to the client's timeout_ms. `settings` and `info` may be NULL.
  * Names: [A-Za-z0-9._-]{1,249}. UNAVAILABLE: no broker could be reached, or the rack cannot do it
- * now; nothing was done. TIMEOUT, CLOSED, PROTOCOL: the answer did not come or was not understood;
- * of a create or delete it is then not known whether it was done.
+ * now; LIMIT, where nothing else is said: the broker has too many connections. TIMEOUT, CLOSED,
+ * PROTOCOL: the answer did not come or was not understood; of a create or delete it is then not
+ * known whether it was done.
  */
 
 /* Errors: INVALID_ARGUMENT (settings that no _init has filled), INVALID_TOPIC, INVALID_SETTING,
-   TOPIC_EXISTS, LIMIT (topics of this rack), UNAVAILABLE (also: too few stores for the replicas),
-   TIMEOUT, CLOSED, PROTOCOL. */
+   NOT_SUPPORTED (an order that this rack does not have), TOPIC_EXISTS, LIMIT (topics of this rack),
+   UNAVAILABLE (also: too few stores for the replicas), TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_create(struct emb_client *client, const char *topic,
                              const struct emb_topic_settings *settings, struct emb_topic_info *info,
                              struct emb_error *err);
-/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
+/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_describe(struct emb_client *client, const char *topic,
                                struct emb_topic_info *info, struct emb_error *err);
-/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
+/* Errors: INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_delete(struct emb_client *client, const char *topic, struct emb_error *err);
 /* *topics is an array of *count in the brokers' order; free it with emb_topic_list_free.
-   Errors: UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
+   Errors: LIMIT, UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL. */
 EMB_API int emb_topic_list(struct emb_client *client, struct emb_topic_info **topics, size_t *count,
                            struct emb_error *err);
 EMB_API void emb_topic_list_free(struct emb_topic_info *topics);
@@ -288,8 +289,8 @@ static inline void emb_publisher_options_init(struct emb_publisher_options *opti
  * Connects to every broker of the rack and, for topics of orders 3 to 5, opens a session. Blocks up
  * to the client's timeout_ms. options may be NULL. A broker that cannot be reached is left out.
  *
- * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT (sessions of this
- * rack), UNAVAILABLE (no broker), TIMEOUT, CLOSED, PROTOCOL.
+ * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT (sessions of this rack,
+ * connections of the broker), UNAVAILABLE (no broker), TIMEOUT, CLOSED, PROTOCOL.
  */
 EMB_API int emb_publisher_open(struct emb_client *client, const char *topic,
                                const struct emb_publisher_options *options,
@@ -402,8 +403,9 @@ static inline void emb_subscriber_options_init(struct emb_subscriber_options *op
  * Subscribes; blocks up to the client's timeout_ms. options may be NULL.
  *
  * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, OFFSET_OUT_OF_RANGE (with the
- * oldest and the newest offset), UNAVAILABLE (no broker could be reached or answered in time),
- * CLOSED (the last one broke it off), PROTOCOL.
+ * oldest and the newest offset), CORRUPT (another offset than the one asked for is offered), LIMIT
+ * (connections of the broker), UNAVAILABLE (no broker could be reached or answered in time), CLOSED
+ * (the last one broke it off), PROTOCOL.
  */
 EMB_API int emb_subscriber_open(struct emb_client *client, const char *topic,
                                 const struct emb_subscriber_options *options,
@@ -456,7 +458,7 @@ EMB_API int emb_subscriber_batch_message(struct emb_subscriber *subscriber,
  * Goes on elsewhere: what was received ahead is dropped, an earlier error forgotten. Blocks up to
  * the client's timeout_ms, until the broker has answered.
  *
- * Errors: INVALID_ARGUMENT, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, UNAVAILABLE.
+ * Errors: INVALID_ARGUMENT, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, CORRUPT, UNAVAILABLE.
  */
 EMB_API int emb_subscriber_seek(struct emb_subscriber *subscriber, int start, uint64_t value,
                                 struct emb_error *err);
@@ -483,7 +485,8 @@ struct emb_status_item {
  * the calling thread for each item, in the broker's order; the item is valid during the call.
  * Blocks up to the client's timeout_ms.
  *
- * Errors: INVALID_ARGUMENT (no such broker), UNAVAILABLE, TIMEOUT, CLOSED, PROTOCOL.
+ * Errors: INVALID_ARGUMENT (no such broker), LIMIT (connections of the broker), UNAVAILABLE,
+ * TIMEOUT, CLOSED, PROTOCOL.
  */
 EMB_API int emb_status(struct emb_client *client, int broker,
                        void (*fn)(void *arg, const struct emb_status_item *item), void *arg,

@@ -96,6 +96,42 @@ static void open_range(void **state)
     scene_end(&s);
 }
 
+/* An offset that is asked for is offered, or nothing: messages would be missing. */
+static void open_corrupt(void **state)
+{
+    struct emb_subscriber_options options;
+    struct scene s;
+    (void)state;
+
+    scene_init(&s);
+    fake_rack_append(&s.rack, MESSAGES, 0);
+    s.rack.offer_more = 2;
+    scene_start(&s, LONG_MS);
+    emb_subscriber_options_init(&options);
+    options.start = EMB_START_OFFSET;
+    options.start_value = 5;
+    EXPECT(&s.err, subscriber_try(&s, "orders", &options), EMB_ERR_CORRUPT, "topic orders",
+           "offset 5 was asked for", "7 is offered");
+    scene_end(&s);
+}
+
+static void open_limit(void **state)
+{
+    struct scene s;
+    (void)state;
+
+    scene_init(&s);
+    s.rack.odd = FAKE_ODD_ERROR;
+    s.rack.odd_type = FRAME_HELLO;
+    s.rack.odd_after = 1;
+    s.rack.odd_code = EMB_ERR_LIMIT;
+    s.rack.odd_text = "1000 connections are the limit";
+    scene_start(&s, LONG_MS);
+    EXPECT(&s.err, subscriber_try(&s, "orders", NULL), EMB_ERR_LIMIT,
+           "127.0.0.1:", "1000 connections");
+    scene_end(&s);
+}
+
 static void open_odd(enum fake_odd odd, int code, const char *words)
 {
     struct scene s;
@@ -377,6 +413,21 @@ static void seek_unavailable(void **state)
     seek_fails(&g, FAKE_ODD_WRONG, 0, EMB_ERR_UNAVAILABLE, "SESSION_CLOSE");
 }
 
+static void seek_corrupt(void **state)
+{
+    struct stage g;
+    struct emb_error *e = &g.scene.err;
+    (void)state;
+
+    stage_init(&g);
+    g.scene.rack.odd_after = 1;
+    g.scene.rack.offer_more = 2;
+    stage_start(&g, LONG_MS);
+    EXPECT(e, emb_subscriber_seek(g.subscriber, EMB_START_OFFSET, 5, e), EMB_ERR_CORRUPT,
+           "offset 5 was asked for", "7 is offered");
+    stage_end(&g);
+}
+
 static void seek_range(void **state)
 {
     struct stage g;
@@ -402,6 +453,8 @@ int main(void)
         ROW(emb_subscriber_open, INVALID_TOPIC, open_topic),
         ROW(emb_subscriber_open, UNKNOWN_TOPIC, open_unknown),
         ROW(emb_subscriber_open, OFFSET_OUT_OF_RANGE, open_range),
+        ROW(emb_subscriber_open, CORRUPT, open_corrupt),
+        ROW(emb_subscriber_open, LIMIT, open_limit),
         ROW(emb_subscriber_open, UNAVAILABLE, open_unavailable),
         ROW(emb_subscriber_open, CLOSED, open_closed),
         ROW(emb_subscriber_open, PROTOCOL, open_protocol),
@@ -419,6 +472,7 @@ int main(void)
         ROW(emb_subscriber_batch_message, CORRUPT_BATCH, batch_message_corrupt),
         ROW(emb_subscriber_seek, INVALID_ARGUMENT, seek_argument),
         ROW(emb_subscriber_seek, OFFSET_OUT_OF_RANGE, seek_range),
+        ROW(emb_subscriber_seek, CORRUPT, seek_corrupt),
         ROW(emb_subscriber_seek, UNKNOWN_TOPIC, seek_unknown),
         ROW(emb_subscriber_seek, UNAVAILABLE, seek_unavailable),
     };

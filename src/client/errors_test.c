@@ -241,6 +241,30 @@ static void asked_and_limited(void **state)
     ask_odd(*state, FAKE_ODD_ERROR, EMB_ERR_LIMIT, EMB_ERR_LIMIT, "the broker's own", "words");
 }
 
+static void asked_for_what_is_not_there(void **state)
+{
+    ask_odd(*state, FAKE_ODD_ERROR, EMB_ERR_NOT_SUPPORTED, EMB_ERR_NOT_SUPPORTED,
+            "the broker's own", "words");
+}
+
+/* Each question makes a connection; the client's own was the last that the broker took. */
+static void asked_at_a_full_broker(void **state)
+{
+    const struct question *question = *state;
+    struct scene s;
+
+    scene_init(&s);
+    s.rack.odd = FAKE_ODD_ERROR;
+    s.rack.odd_type = FRAME_HELLO;
+    s.rack.odd_after = 1;
+    s.rack.odd_code = EMB_ERR_LIMIT;
+    s.rack.odd_text = "1000 connections are the limit";
+    scene_start(&s, LONG_MS);
+    EXPECT(&s.err, question->call(s.client, "orders", &s.err), EMB_ERR_LIMIT,
+           "127.0.0.1:", "1000 connections");
+    scene_end(&s);
+}
+
 static void asked_nobody(void **state)
 {
     const struct question *question = *state;
@@ -370,28 +394,34 @@ int main(void)
         ROW_OF(emb_topic_create, INVALID_TOPIC, asked_of_a_bad_name, &create),
         ROW(emb_topic_create, INVALID_SETTING, create_setting),
         ROW(emb_topic_create, TOPIC_EXISTS, create_exists),
+        ROW_OF(emb_topic_create, NOT_SUPPORTED, asked_for_what_is_not_there, &create),
         ROW_OF(emb_topic_create, LIMIT, asked_and_limited, &create),
+        ROW_OF(emb_topic_create, LIMIT, asked_at_a_full_broker, &create),
         ROW_OF(emb_topic_create, UNAVAILABLE, asked_nobody, &create),
         ROW_OF(emb_topic_create, TIMEOUT, asked_in_silence, &create),
         ROW_OF(emb_topic_create, CLOSED, asked_and_closed, &create),
         ROW_OF(emb_topic_create, PROTOCOL, asked_and_answered_wrong, &create),
         ROW_OF(emb_topic_describe, INVALID_TOPIC, asked_of_a_bad_name, &describe),
         ROW_OF(emb_topic_describe, UNKNOWN_TOPIC, asked_of_an_unknown_topic, &describe),
+        ROW_OF(emb_topic_describe, LIMIT, asked_at_a_full_broker, &describe),
         ROW_OF(emb_topic_describe, UNAVAILABLE, asked_nobody, &describe),
         ROW_OF(emb_topic_describe, TIMEOUT, asked_in_silence, &describe),
         ROW_OF(emb_topic_describe, CLOSED, asked_and_closed, &describe),
         ROW_OF(emb_topic_describe, PROTOCOL, asked_and_answered_wrong, &describe),
         ROW_OF(emb_topic_delete, INVALID_TOPIC, asked_of_a_bad_name, &delete),
         ROW_OF(emb_topic_delete, UNKNOWN_TOPIC, asked_of_an_unknown_topic, &delete),
+        ROW_OF(emb_topic_delete, LIMIT, asked_at_a_full_broker, &delete),
         ROW_OF(emb_topic_delete, UNAVAILABLE, asked_nobody, &delete),
         ROW_OF(emb_topic_delete, TIMEOUT, asked_in_silence, &delete),
         ROW_OF(emb_topic_delete, CLOSED, asked_and_closed, &delete),
         ROW_OF(emb_topic_delete, PROTOCOL, asked_and_answered_wrong, &delete),
+        ROW_OF(emb_topic_list, LIMIT, asked_at_a_full_broker, &list),
         ROW_OF(emb_topic_list, UNAVAILABLE, asked_nobody, &list),
         ROW_OF(emb_topic_list, TIMEOUT, asked_in_silence, &list),
         ROW_OF(emb_topic_list, CLOSED, asked_and_closed, &list),
         ROW_OF(emb_topic_list, PROTOCOL, asked_and_answered_wrong, &list),
         ROW(emb_status, INVALID_ARGUMENT, status_argument),
+        ROW_OF(emb_status, LIMIT, asked_at_a_full_broker, &status),
         ROW_OF(emb_status, UNAVAILABLE, asked_nobody, &status),
         ROW_OF(emb_status, TIMEOUT, asked_in_silence, &status),
         ROW_OF(emb_status, CLOSED, asked_and_closed, &status),

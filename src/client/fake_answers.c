@@ -60,7 +60,7 @@ static void subscribe_answer(struct fake_connection *c, const struct frame_heade
     }
     wire_writer_init(&w, bytes, sizeof bytes);
     topic_info_put(&w, &info);
-    wire_put_u64(&w, start);
+    wire_put_u64(&w, start + (rack->subscribed > rack->odd_after ? rack->offer_more : 0));
     fake_answer(c, FRAME_SUBSCRIBE_OK, header->correlation, &w);
     c->subscribed = true;
     c->subscription = subscribe.subscription;

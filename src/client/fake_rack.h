@@ -63,6 +63,8 @@ struct fake_rack {
     uint32_t odd_after; /* so many frames of that type are answered as they should be */
     int odd_code;
     const char *odd_text;
+    uint64_t
+        offer_more;  /* SUBSCRIBE_OK names an offset that much higher, after odd_after right ones */
     uint32_t end_at; /* instead of this delivered batch comes ERROR odd_code, odd_text */
 
     /* What it saw. */
