@@ -40,6 +40,9 @@ def meson():
     return "/usr/bin/meson" if os.path.exists("/usr/bin/meson") else "meson"
 
 
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "README.md")
+
+
 class Installed:
     """One installation for all tests, made by setUpModule."""
 
@@ -138,8 +141,10 @@ class InstallTest(unittest.TestCase):
         self.assertFalse(missing)
         allowed = tuple(f"{prefix}/{part}/" for part in ("bin", "include", "share")) + (f"{lib}/",)
         elsewhere = [f for f in Installed.files if not f.startswith(allowed)]
-        elsewhere = [f for f in elsewhere if "systemd" not in f and "/etc/" not in f"/{f}"]
-        self.assertFalse(elsewhere)
+        parts = ("systemd/system", "sysusers.d", "tmpfiles.d")  # where systemd looks
+        services = tuple(f"{prefix}/lib/{part}/embarcadero" for part in parts)
+        self.assertFalse([f for f in elsewhere if not f.startswith(services)])
+        self.assertEqual(len([f for f in Installed.files if f.startswith(services)]), len(parts))
 
     def test_the_library_is_found_by_its_soname(self):
         links = {name: os.path.join(libdir(), name) for name in os.listdir(libdir())}
@@ -234,6 +239,17 @@ class ExamplesTest(Place):
 
     def environment(self):
         return {**ENVIRONMENT, "LD_LIBRARY_PATH": libdir(), "EMBARCADERO_BROKERS": self.brokers}
+
+    def test_the_program_of_the_readme(self):
+        with open(README, encoding="utf-8") as readme:
+            code = readme.read().split("```c\n")[1].split("```")[0]
+        source = os.path.join(self.place, "hello.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(code)
+        program = os.path.join(self.place, "hello")
+        run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", source, *sanitizers(),
+            *pkg_config("--cflags", "--libs"), "-o", program)  # fmt: skip
+        self.assertEqual(run(program, env=self.environment()), "on two disks, at offset 0\n")
 
     def wait_durable(self, topic, offset):
         """The broker that the examples ask first may hear of the end a moment later than others."""

@@ -501,20 +501,6 @@ static int remove_run(struct cli *cli, const void *values)
 
 const struct cli_command region_commands[] = {
     {.noun = "region",
-     .verb = "remove",
-     .arguments = "URL",
-     .arguments_min = 1,
-     .arguments_max = 1,
-     .text = "Removes the region of a rack that has stopped",
-     .more =
-         "Refused while a node's heartbeat moves. What only the memory held is lost; the stores "
-         "stay.",
-     .example = "embarcadero region remove shm:rack1",
-     .options = look_rows,
-     .option_count = COUNT_OF(look_rows),
-     .value_bytes = sizeof(struct look_values),
-     .run = remove_run},
-    {.noun = "region",
      .verb = "format",
      .arguments = "URL",
      .arguments_min = 1,
@@ -551,5 +537,19 @@ const struct cli_command region_commands[] = {
      .option_count = COUNT_OF(look_rows),
      .value_bytes = sizeof(struct look_values),
      .run = check_run},
+    {.noun = "region",
+     .verb = "remove",
+     .arguments = "URL",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .text = "Removes the region of a rack that has stopped",
+     .more =
+         "Refused while a node's heartbeat moves. What only the memory held is lost; the stores "
+         "stay.",
+     .example = "embarcadero region remove shm:rack1",
+     .options = look_rows,
+     .option_count = COUNT_OF(look_rows),
+     .value_bytes = sizeof(struct look_values),
+     .run = remove_run},
     {0},
 };

@@ -35,7 +35,7 @@ for verb in "topic create" "topic list" "topic describe" "topic delete" "region 
 done
 expect 2 'unknown command "topik"; did you mean topic?' topik list
 expect 2 'unknown command "crate"; accepted: create, list' topic crate x
-expect 2 "what to do is missing; accepted: format, inspect, check" region
+expect 2 "what to do is missing; accepted: format, inspect, check, remove" region
 expect 2 "did you mean --replicas?" topic create x --replcas 2
 expect 2 '--replicas: bad value "9"; accepted: a whole number, 0 to 8' topic create x --replicas 9
 expect 2 "too few; expected: NAME" topic create
