@@ -49,6 +49,17 @@ void runner_abandon(struct runner *runner);
 void runner_stop(struct runner *runner);
 void runner_wake(struct runner *runner); /* any thread */
 /*
+ * Doorbells between processes of one host, told of the same two moments as below: before it sleeps
+ * the runner says that it is parked, drains, and looks once more (park with true, then false when
+ * it goes on); after a turn with work it rings those that are. Called in the runner's thread.
+ */
+struct runner_bells {
+    void *state;
+    void (*park)(void *state, bool parked);
+    void (*ring)(void *state);
+};
+void runner_set_bells(struct runner *runner, const struct runner_bells *bells); /* before it runs */
+/*
  * Doorbells inside one process: after a turn with work, `runner` wakes those of `peers` that are
  * parked. Edge A1: a runner says parked, drains, looks once more, sleeps; a peer does its work,
  * drains, looks at parked, wakes.

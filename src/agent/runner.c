@@ -32,7 +32,8 @@ struct runner {
     uint64_t now_ns; /* of the last turn */
     struct runner **peers;
     int peer_count;
-    struct flag parked; /* written by the runner (1, 0) and by who rings it (0) */
+    struct runner_bells bells; /* functions NULL: none */
+    struct flag parked;        /* written by the runner (1, 0) and by who rings it (0) */
     struct flag stop;
     bool started;
     pthread_t thread;
@@ -80,6 +81,12 @@ void runner_add(struct runner *runner, const struct agent *agent)
     runner->agents[runner->agent_count++] = *agent;
 }
 
+void runner_set_bells(struct runner *runner, const struct runner_bells *bells)
+{
+    ASSERT(!runner->started && bells->park && bells->ring);
+    runner->bells = *bells;
+}
+
 void runner_set_peers(struct runner *runner, struct runner *const *peers, int count)
 {
     ASSERT(!runner->started && count >= 0);
@@ -100,6 +107,8 @@ void runner_set_peers(struct runner *runner, struct runner *const *peers, int co
  */
 static void peers_ring(struct runner *runner)
 {
+    if (runner->bells.ring)
+        runner->bells.ring(runner->bells.state);
     if (runner->peer_count == 0)
         return;
     flag_fence_seq_cst();
@@ -146,11 +155,15 @@ static int turn(struct runner *runner)
 static int runner_park(struct runner *runner, uint64_t park_ns)
 {
     flag_exchange_seq_cst(&runner->parked, 1);
+    if (runner->bells.park)
+        runner->bells.park(runner->bells.state, true);
     flag_fence_seq_cst();
     int work = agents_turn(runner);
     bool sleep = work == 0 && !flag_load_acquire(&runner->stop);
     work += poller_look(runner, sleep ? park_ns : 0);
     flag_store_release(&runner->parked, 0);
+    if (runner->bells.park)
+        runner->bells.park(runner->bells.state, false);
     if (work)
         peers_ring(runner);
     return work;

@@ -191,6 +191,43 @@ static void *sleep_deeply(void *arg)
     return NULL;
 }
 
+/* ---- bells ----------------------------------------------------------------------------------- */
+
+struct bell_log {
+    char text[32];
+    struct worker *worker;
+    uint64_t turns_at_park;
+};
+
+static void note_park(void *state, bool parked)
+{
+    struct bell_log *log = state;
+    strncat(log->text, parked ? "P" : "g", sizeof log->text - strlen(log->text) - 1);
+    if (parked)
+        log->turns_at_park = flag_load_acquire(&log->worker->turns);
+}
+
+static void note_ring(void *state)
+{
+    struct bell_log *log = state;
+    strncat(log->text, "R", sizeof log->text - strlen(log->text) - 1);
+}
+
+static void bells_hear_of_sleeps_and_of_work(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bell_log log = {.worker = &fixture->worker};
+    runner_set_bells(fixture->runner, &(struct runner_bells){&log, note_park, note_ring});
+    flag_store_release(&fixture->worker.work, 2);
+    assert_int_equal(runner_turn(fixture->runner, 1000), 1);
+    assert_int_equal(runner_turn(fixture->runner, 1000), 1);
+    assert_string_equal(log.text, "RR");
+    assert_int_equal(runner_turn(fixture->runner, 1000), 0);
+    assert_string_equal(log.text, "RRPg");
+    /* after it said so it looked once more before it slept */
+    assert_int_equal(flag_load_acquire(&fixture->worker.turns), log.turns_at_park + 1);
+}
+
 static void peers_wake_who_is_parked(void **state)
 {
     struct fixture *fixture = *state;
@@ -233,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(run_ends_when_an_agent_stops_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_works_from_a_signal_handler, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_idle_runner_parks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bells_hear_of_sleeps_and_of_work, set_up, tear_down),
         cmocka_unit_test_setup_teardown(peers_wake_who_is_parked, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

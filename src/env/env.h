@@ -24,6 +24,7 @@ struct env_socket; /* a listener or a connection */
 struct env_dir;    /* an open, possibly locked directory */
 struct env_file;   /* an open file */
 struct env_io;     /* a queue of asynchronous writes and syncs */
+struct env_bell;   /* what other processes of this host wake a poller by */
 struct env_map;    /* a mapping of shared memory */
 
 /* The process' environment. Never fails but for memory (NULL). Freed with env_destroy. */
@@ -54,6 +55,22 @@ void env_poller_destroy(struct env_poller *poller); /* after all its sockets and
  */
 int env_poller_wait(struct env_poller *poller, uint64_t timeout_ns);
 void env_poller_wake(struct env_poller *poller); /* any thread, also from a signal handler */
+
+/* ---- bells
+ * --------------------------------------------------------------------------------------- Between
+ * processes of one host: one hangs a bell by name, others find it and ring. A ring ends a sleep of
+ * the poller that it hangs at, and also the next one. Whoever knows the name can ring: it must cost
+ * no more than a look. Names have 1 to 100 bytes.
+ */
+/* EMB_ERR_BUSY: that name is taken. */
+int env_bell_hang(struct env_poller *poller, const char *name, struct env_bell **bell,
+                  struct error *err);
+void env_bell_take_down(struct env_bell *bell); /* NULL: nothing */
+/* A number to ring it by, or -1: nobody on this host has one of that name. */
+int env_bell_find(struct env *env, const char *name);
+/* false: it hangs there no more; forget it. Does not block. */
+bool env_bell_ring(int found);
+void env_bell_forget(int found);
 
 /* ---- sockets ---------------------------------------------------------------------------------
  * All are TCP, non-blocking, level-triggered. A handler is called from env_poller_wait while what

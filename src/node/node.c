@@ -299,6 +299,11 @@ const struct region *node_region(const struct node *node)
     return &node->region;
 }
 
+struct region *node_own_region(struct node *node)
+{
+    return &node->region;
+}
+
 bool node_sees_epoch(const struct node *node)
 {
     return node->region.epoch_floor != 0;

@@ -72,6 +72,7 @@ int node_failure(const struct node *node, struct error *err);
 int node_replica_failure(const struct node *node, struct error *err);
 struct follower *node_follower(struct node *node);
 const struct region *node_region(const struct node *node);
+struct region *node_own_region(struct node *node); /* for its thread */
 /* Whether an epoch was ever granted in its region, as far as it has looked. */
 bool node_sees_epoch(const struct node *node);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cluster/member.h"
+#include "node/bells.h"
 #include "node/prefault.h"
 #include "node/report.h"
 #include "node/seat.h"
@@ -18,6 +19,7 @@ struct process {
     struct node *node;
     struct seat *seat; /* NULL: not the sequencer */
     struct runner *runners[2];
+    struct bells *bells[2]; /* of each runner */
     int runner_count;
     int running;
     struct prefault *prefault;
@@ -210,9 +212,21 @@ static int make_all(struct process *p, struct error *err)
     return prefault_start(p->map, blog, &p->prefault, err);
 }
 
+/* The sequencer has a bell of its own where it has a thread of its own. */
+static int hang_bells(struct process *p, struct error *err)
+{
+    const struct process_options *o = &p->options;
+    int rc = bells_create(o->place.env, p->runners[0], node_own_region(p->node), o->node, false,
+                          &p->bells[0], err);
+    if (rc == EMB_OK && p->runner_count == 2)
+        rc = bells_create(o->place.env, p->runners[1], seat_region(p->seat), o->node, true,
+                          &p->bells[1], err);
+    return rc;
+}
+
 static int start_threads(struct process *p, struct error *err)
 {
-    int rc = EMB_OK;
+    int rc = hang_bells(p, err);
     for (int i = 0; i < p->runner_count && rc == EMB_OK; i++) {
         runner_set_peers(p->runners[i], p->runners, p->runner_count);
         rc = runner_start(p->runners[i], err);
@@ -256,8 +270,10 @@ void process_stop(struct process *p)
     prefault_stop(p->prefault);
     node_destroy(p->node);
     seat_destroy(p->seat);
-    for (int i = 0; i < p->runner_count; i++)
+    for (int i = 0; i < p->runner_count; i++) {
+        bells_destroy(p->bells[i]);
         runner_destroy(p->runners[i]);
+    }
     if (p->map)
         env_map_close(p->map);
     if (p->lock)
