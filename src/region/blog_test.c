@@ -321,6 +321,40 @@ static void a_dead_owners_life_is_not_continued(void **state)
     bench_close(&bench);
 }
 
+/* A node comes back: what it left is its own again, and reused as if it had never been away. */
+static void what_was_left_is_adopted(void **state)
+{
+    struct bench bench;
+    struct blog later;
+    struct segment_source fresh;
+    bench_open(&bench, 6, 4);
+    struct region *region = &bench.rack.hosts[0];
+    uint64_t living[3];
+    for (uint64_t i = 0; i < 3; i++)
+        living[i] = generation_of(&bench, whole_segment(&bench.blog, i, 10 + i).address);
+    region_segment_publish(region, 13, 5, 3, LANE);           /* another node's */
+    region_segment_publish(region, 14, 5, 0, LANE_SEQUENCER); /* the sequencer's on this node */
+    region_segment_publish(region, 15, 4, NODE_MAX, LANE);    /* given back */
+    segment_source_partition(&fresh, region, 10, 6);
+    assert_int_equal(blog_init(&later, region, &fresh, 0, LANE, 3), EMB_OK);
+    assert_int_equal(blog_adopt(&later, 20), EMB_OK);
+    assert_int_equal(later.owned, 3);
+    assert_true(is_full(&later));
+    node_says(&bench.rack, READER, 19, ALL);
+    assert_int_equal(reclaim(&later, 19, 1 << READER), 0); /* not all of it is kept */
+    assert_int_equal(reclaim(&later, 20, 1 << READER), 0); /* nor read */
+    node_says(&bench.rack, READER, 20, 15);
+    assert_int_equal(reclaim(&later, 20, 1 << READER), 0); /* somebody is still at it */
+    node_says(&bench.rack, READER, 20, ALL);
+    assert_true(reclaim(&later, 20, 1 << READER) > 0);
+    struct blog_space space = reserve(&later, 1);
+    uint32_t segment = region_segment_of(region, space.address);
+    assert_in_range(segment, 10, 12);
+    assert_int_equal(generation_of(&bench, space.address), living[segment - 10] + 2);
+    blog_free(&later);
+    bench_close(&bench);
+}
+
 /* ---- a reader that pins, against an owner that reuses ---------------------------------------- */
 
 #define RACE_LIVES 8000
@@ -525,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_smaller_quota_gives_back),
         cmocka_unit_test(generations_rise_across_owners),
         cmocka_unit_test(a_dead_owners_life_is_not_continued),
+        cmocka_unit_test(what_was_left_is_adopted),
         cmocka_unit_test(a_pinned_reader_never_sees_the_next_life),
         cmocka_unit_test(nothing_needed_is_ever_overwritten),
     };
