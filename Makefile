@@ -50,8 +50,8 @@ tsan: ## run every test under the thread sanitizer
 	@tools/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false
 	@tools/test_report.py build-tsan --slow 10
 
-bench: all ## measure publish and consume against the limits of this machine
-	@tools/bench.sh build
+bench: all ## measure a rack against the limits of this machine, in five minutes: JSON=file
+	@tools/bench.sh build $(if $(JSON),--json >"$(JSON)")
 
 install: ## install below PREFIX (default /usr/local), under DESTDIR if set
 	@tools/build.sh build install

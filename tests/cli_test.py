@@ -197,7 +197,7 @@ class UsageTest(Place):
                        "consume", "status", "region format", "region inspect", "region check",
                        "store inspect", "store check",
                        "config check", "config example", "config docs",
-                       "bench publish", "bench consume"):  # fmt: skip
+                       "bench publish", "bench latency"):  # fmt: skip
             self.assertIn(wanted.split(), commands)
         for command in commands:
             with self.subTest(command=command):
@@ -466,30 +466,6 @@ class RackTest(Place):
         node = os.path.join(self.rack.data, "node0")
         said = self.tool("store", "check", node, status=1).stderr
         self.assertIn(str(self.rack.process.pid), said)
-
-    def check_bench(self, *arguments):
-        """JSON lines with every field of a measure, whatever its value."""
-        done = self.tool("bench", *arguments, "--seconds", "1", "--rounds", "1", "--json")
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertTrue(rows)
-        for row in rows:
-            for field in ("measure", "value", "unit", "limit", "ratio", "min", "max", "rounds",
-                          "settings", "foreign_cpu"):  # fmt: skip
-                self.assertIn(field, row)
-            self.assertGreater(row["value"], 0)
-        return rows
-
-    def test_bench_publish_in_memory(self):
-        self.check_bench("publish", "--acks", "1")
-
-    def test_bench_publish_durably(self):
-        rows = self.check_bench("publish", "--acks", "2", "--limit-dir", self.place)
-        self.assertTrue(any("percentiles" in row for row in rows))
-
-    def test_bench_consume(self):
-        self.check_bench("consume", "--backlog-bytes", "8MiB")
-        said = self.tool("bench", "consume", "--backlog-bytes", "1GiB", status=2).stderr
-        self.assertIn("1073741824", said)
 
 
 class StoreTest(Place):

@@ -162,7 +162,7 @@ def parts_of(text):
 def commands(tool):
     for name, arguments in commands_of(tool):
         parts = parts_of(said(tool, *name.split(), "--help"))
-        yield from [f"## {name} {escape(arguments)}".rstrip(), ""]
+        yield from ["## " + escape(f"{name} {arguments}").rstrip(), ""]
         about = "\n".join(parts[""][1:]).strip()
         yield from [flow(about), ""]
         yield from options(parts.get("options", []))

@@ -1,7 +1,8 @@
 /*
- * What the benches share. A bench alternates rounds of measuring the rack with rounds of measuring
- * what this machine can do without it (its limits), drops the first round of each, and reports
- * medians and their ratio. Design: 5-testing, "Measuring". One thread, but where said otherwise.
+ * What the benches share: the rack and the run, rounds, and figures. A bench alternates rounds of
+ * measuring the rack with rounds of measuring what this machine can do without it (its limits, see
+ * bench_limits.h), drops the first round of each, and reports medians and their ratio. Design:
+ * 5-testing, "Measuring". One thread, but where said otherwise.
  */
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
@@ -11,130 +12,163 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cli/bench_histogram.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 
-#define BENCH_ROUNDS_MAX 1000
-#define BENCH_SIDES_MAX  3
+#define BENCH_ROUNDS_MIN    5 /* fewer have no median worth the name */
+#define BENCH_ROUNDS_MAX    100
+#define BENCH_TOPICS_MAX    32
+#define BENCH_PROCESSES_MAX 40
+#define BENCH_WARM_DIVISOR  10 /* this part of a round passes before it counts */
+
+/* ---- options that every bench has ------------------------------------------------------------ */
+
+struct bench_common {
+    uint64_t round_ns;
+    uint64_t rounds;
+    uint64_t pid; /* of BENCH_RACK_ROWS */
+    bool json;
+};
+
+/* Their rows, for a struct of values with a member `common`. */
+#define BENCH_COMMON_ROWS(values, round_time)                                                      \
+    {.name = "round-time",                                                                         \
+     .type = CLI_DURATION,                                                                         \
+     .field = offsetof(values, common.round_ns),                                                   \
+     .value = round_time,                                                                          \
+     .argument = "D",                                                                              \
+     .min = 10000000,                                                                              \
+     .max = 3600000000000,                                                                         \
+     .text = "length of a round"},                                                                 \
+        {.name = "rounds",                                                                         \
+         .type = CLI_NUMBER,                                                                       \
+         .field = offsetof(values, common.rounds),                                                 \
+         .value = "5",                                                                             \
+         .argument = "N",                                                                          \
+         .min = BENCH_ROUNDS_MIN,                                                                  \
+         .max = BENCH_ROUNDS_MAX,                                                                  \
+         .text = "that count, after one that is dropped"},                                         \
+    {                                                                                              \
+        .name = "json", .type = CLI_FLAG, .field = offsetof(values, common.json),                  \
+        .text = "print one JSON object a line for each measure"                                    \
+    }
+/* The same and one more, for what asks a rack. */
+#define BENCH_RACK_ROWS(values, round_time)                                                        \
+    {.name = "pid",                                                                                \
+     .type = CLI_NUMBER,                                                                           \
+     .field = offsetof(values, common.pid),                                                        \
+     .argument = "PID",                                                                            \
+     .min = 1,                                                                                     \
+     .max = INT32_MAX,                                                                             \
+     .text = "the rack's one process on this host; default: as its status says"},                  \
+        BENCH_COMMON_ROWS(values, round_time)
+#define BENCH_COMMON_COUNT 3
+#define BENCH_RACK_COUNT   (BENCH_COMMON_COUNT + 1)
 
 /* ---- the rack and the run -------------------------------------------------------------------- */
 
 struct bench_rack {
     uint32_t brokers;
     uint32_t stores;
-    uint64_t blog_bytes; /* payload memory of all brokers */
-    pid_t daemon;        /* 0: not known */
+    uint64_t blog_bytes;                /* payload memory of all brokers */
+    pid_t daemons[BENCH_PROCESSES_MAX]; /* on this host */
+    int daemon_count;
+    bool daemons_known; /* that is all of them */
 };
 
 struct bench_run {
-    struct emb_client *client;
+    const struct cli *cli;
+    const struct bench_common *common;
+    struct emb_client *client; /* NULL: without a rack */
     struct interrupt interrupt;
     struct bench_rack rack;
-    char topic[64];
+    pid_t helpers[2];
+    int helper_count;
+    char topics[BENCH_TOPICS_MAX][64]; /* made by this run */
+    int topic_count;
+    double foreign_cpu; /* of the last bench_alternate; negative: not known */
+    json_t *figures;
 };
 
-/* Connects, learns the rack and makes a topic of the run's own. daemon: 0, or the daemon's process
-   (else the rack's status is asked for a `pid`). An enum cli_exit; after CLI_DONE bench_end. */
-int bench_begin(struct bench_run *run, const struct cli *cli, pid_t daemon,
-                const struct emb_topic_settings *settings);
-/* Deletes the topic and closes; result, or CLI_FAILED if that fails. */
+/* Connects and learns the rack. Helpers must have been forked. After CLI_DONE: bench_end. */
+int bench_begin(struct bench_run *run, const struct cli *cli, const struct bench_common *common);
+/* The same without a rack, for measuring the machine alone. */
+int bench_begin_alone(struct bench_run *run, const struct cli *cli,
+                      const struct bench_common *common);
+/* Makes a topic of the run's own, which bench_end deletes; *name lives as long as the run. */
+int bench_topic(struct bench_run *run, const struct emb_topic_settings *settings,
+                const char **name);
+/* Prints the figures if result is CLI_DONE, deletes the topics, closes; result, or CLI_FAILED. */
 int bench_end(struct bench_run *run, int result);
+/* Whose CPU time is not foreign, beside the daemons' and this process'. */
+void bench_helper_add(struct bench_run *run, pid_t pid);
 /* Sleeps; false: interrupted. */
 bool bench_sleep(struct bench_run *run, uint64_t ns);
+/* A pseudo-random value for messages, the same for the same seed; NULL without memory. */
+unsigned char *bench_payload(uint64_t bytes, uint64_t seed);
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 /* One thing that is measured in every round. */
 struct bench_side {
     const char *name;
-    /* One round: *value per second. keep: false in the first round, which is dropped. */
+    /* One round. keep: false in the first round, which is dropped. */
     int (*round)(void *arg, bool keep, double *value);
     void *arg;
-    double *values; /* of the kept rounds */
+    double values[BENCH_ROUNDS_MAX]; /* of the kept rounds */
     int count;
 };
 
-/* Runs all sides in turn, rounds + 1 times; an enum cli_exit. */
-int bench_alternate(struct bench_run *run, struct bench_side *sides, int count, int rounds);
-
-/* ---- figures --------------------------------------------------------------------------------- */
-
-struct bench_sample {
-    uint64_t value;
-    uint64_t weight;
-};
-
-struct bench_figure {
-    const char *measure;
-    const struct bench_side *own;
-    const struct bench_side *limits; /* the ratio is to the lowest */
-    int limit_count;
-    json_t *settings;             /* taken over */
-    struct bench_sample *samples; /* of latencies in ns; NULL: none; gets sorted */
-    size_t sample_count;
-    double foreign_cpu; /* of all CPUs; negative: not known */
-};
+/* Runs all sides in turn, rounds + 1 times, and takes run->foreign_cpu; an enum cli_exit. */
+int bench_alternate(struct bench_run *run, struct bench_side *sides, int count);
 
 /* The middle of the values (of the two middle ones their mean); sorts a copy. 0 without values. */
 double bench_median(const double *values, int count);
-/* The smallest value that per_mille of the weight does not exceed; sorted samples; 0 without. */
-uint64_t bench_percentile(const struct bench_sample *samples, size_t count, unsigned per_mille);
-void bench_samples_sort(struct bench_sample *samples, size_t count);
-/* The object that 5-testing describes. */
-json_t *bench_figure_value(struct bench_figure *figure);
-/* Prints it as one line of JSON, or for people. */
-void bench_report(struct bench_figure *figure, bool as_json);
 
-/* ---- other people's CPU ---------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
+
+#define BENCH_BYTES_PER_S   "bytes/s"
+#define BENCH_BATCHES_PER_S "batches/s"
+#define BENCH_NS            "ns"
+#define BENCH_BYTES         "bytes"
+#define BENCH_CPUS          "cpus"
+#define BENCH_RATIO         "1"
+#define BENCH_LIMITS_MAX    2
+
+struct bench_figure {
+    const char *measure;
+    const char *unit;
+    const struct bench_side *own;
+    /* NULLs: fewer. The ratio is to the one nearest to the value: the lowest of rates, the highest
+       of times. Without any, limit and ratio are null. */
+    const struct bench_side *limits[BENCH_LIMITS_MAX];
+    const struct bench_histogram *latency;       /* in ns; NULL: none */
+    const struct bench_histogram *limit_latency; /* of the limit, for its settings; NULL: none */
+    json_t *settings;                            /* taken over */
+    double foreign_cpu;                          /* of all CPUs; negative: not known */
+};
+
+/* The object that 5-testing describes. */
+json_t *bench_figure_value(const struct bench_figure *figure);
+json_t *bench_percentiles_value(const struct bench_histogram *histogram);
+/* Keeps it until bench_end. */
+void bench_report(struct bench_run *run, struct bench_figure figure);
+/* An array of such objects: one a line, or for people a table and the settings. */
+void bench_figures_print(FILE *to, const json_t *figures, bool as_json);
+
+/* ---- CPU ------------------------------------------------------------------------------------- */
 
 struct bench_cpu {
-    pid_t ours[2]; /* processes of the measure beside this one; 0: none */
+    const struct bench_run *run;
     double all_seconds, busy_seconds, our_seconds;
 };
 
-void bench_cpu_begin(struct bench_cpu *cpu, pid_t helper, pid_t daemon);
-/* The share of all CPUs that other processes used since; negative when the daemon is not known. */
-double bench_cpu_end(struct bench_cpu *cpu);
-
-/* ---- limits ---------------------------------------------------------------------------------- */
-
-enum limit_kind {
-    LIMIT_RECEIVE, /* senders here, a process that receives into a region */
-    LIMIT_SENDFILE /* a process that sends files of a region, a receiver here */
-};
-
-/* Raw loopback TCP against a process of our own. */
-struct limit_tcp {
-    struct bench_run *run;
-    pid_t helper;
-    int control; /* its end ends the helper */
-    uint16_t port;
-    enum limit_kind kind;
-    uint32_t threads; /* sending ones */
-    uint32_t streams; /* of each of them */
-    uint64_t round_ns;
-    struct flag *counters; /* received bytes, shared with the helper, a line each */
-};
-
-#define LIMIT_STREAMS_MAX 256
-
-/* Forks the helper: to be called before any other thread is started. */
-int limit_tcp_fork(struct limit_tcp *limit, enum limit_kind kind);
-/* Tells it the size of its region, which it touches; returns when it listens. */
-int limit_tcp_start(struct limit_tcp *limit, uint64_t region_bytes);
-int limit_tcp_round(void *limit, bool keep, double *bytes_per_second);
-void limit_tcp_end(struct limit_tcp *limit);
-
-/* Raw writes past the page cache, each synced, by as many threads as there are stores. */
-struct limit_disk {
-    struct bench_run *run;
-    const char *dir;
-    uint32_t writers;
-    uint32_t replicas;    /* what was written is divided by them */
-    uint64_t write_bytes; /* between two syncs */
-    uint64_t round_ns;
-};
-
-int limit_disk_round(void *limit, bool keep, double *bytes_per_second);
+void bench_cpu_begin(struct bench_cpu *cpu, const struct bench_run *run);
+/* The share of all CPUs that others used since; negative when the rack's processes are not known.
+ */
+double bench_cpu_end(const struct bench_cpu *cpu);
+/* CPU seconds that a process has used; 0 when there is none. */
+double bench_process_seconds(pid_t pid);
 
 #endif

@@ -1,15 +1,16 @@
 /*
  * How much of the CPUs somebody else used: what /proc/stat says was spent in processes, without
- * this process, its helper and the rack's daemon. Interrupts belong to nobody and do not count.
+ * this process, its helpers and the rack's daemons, and what the hypervisor gave to others.
+ * Interrupts belong to nobody and do not count.
  */
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/bench.h"
 
-/* Seconds of all CPUs since the start, and those spent in processes. */
+/* Seconds of all CPUs since the start, and those spent in processes or stolen. */
 static bool machine_read(double *all, double *busy)
 {
     unsigned long long n[8] = {0}; /* user nice system idle iowait irq softirq steal */
@@ -23,32 +24,24 @@ static bool machine_read(double *all, double *busy)
     *all = 0;
     for (int i = 0; i < 8; i++)
         *all += (double)n[i] / tick;
-    *busy = (double)(n[0] + n[1] + n[2]) / tick;
+    *busy = (double)(n[0] + n[1] + n[2] + n[7]) / tick;
     return got == 8;
 }
 
-static double process_read(pid_t pid)
+double bench_process_seconds(pid_t pid)
 {
-    char path[64], line[1024];
-    unsigned long long user = 0, system = 0;
-    if (pid == 0)
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
         return 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    /* The name may hold anything; what counts stands behind its last bracket. */
-    const char *rest = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (rest)
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system);
-    fclose(file);
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-static double self_read(void)
+/* Of those that have ended. */
+static double children_seconds(void)
 {
     struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
+    getrusage(RUSAGE_CHILDREN, &used);
     return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
@@ -57,24 +50,27 @@ static void sample(struct bench_cpu *cpu)
 {
     if (!machine_read(&cpu->all_seconds, &cpu->busy_seconds))
         cpu->all_seconds = cpu->busy_seconds = 0;
-    cpu->our_seconds = self_read() + process_read(cpu->ours[0]) + process_read(cpu->ours[1]);
+    cpu->our_seconds = bench_process_seconds(getpid()) + children_seconds();
+    for (int i = 0; i < cpu->run->helper_count; i++)
+        cpu->our_seconds += bench_process_seconds(cpu->run->helpers[i]);
+    for (int i = 0; i < cpu->run->rack.daemon_count; i++)
+        cpu->our_seconds += bench_process_seconds(cpu->run->rack.daemons[i]);
 }
 
-void bench_cpu_begin(struct bench_cpu *cpu, pid_t helper, pid_t daemon)
+void bench_cpu_begin(struct bench_cpu *cpu, const struct bench_run *run)
 {
-    *cpu = (struct bench_cpu){.ours = {helper, daemon}};
+    *cpu = (struct bench_cpu){.run = run};
     sample(cpu);
 }
 
-double bench_cpu_end(struct bench_cpu *cpu)
+double bench_cpu_end(const struct bench_cpu *cpu)
 {
-    struct bench_cpu before = *cpu;
-    if (cpu->ours[1] == 0)
+    struct bench_cpu now = {.run = cpu->run};
+    if (!cpu->run->rack.daemons_known)
         return -1;
-    sample(cpu);
-    double all = cpu->all_seconds - before.all_seconds;
-    double foreign =
-        (cpu->busy_seconds - before.busy_seconds) - (cpu->our_seconds - before.our_seconds);
+    sample(&now);
+    double all = now.all_seconds - cpu->all_seconds;
+    double foreign = (now.busy_seconds - cpu->busy_seconds) - (now.our_seconds - cpu->our_seconds);
     if (all <= 0)
         return -1;
     return foreign > 0 ? foreign / all : 0;

@@ -25,19 +25,19 @@
 #include <unistd.h>
 
 #include "base/bits.h"
-#include "cli/bench.h"
+#include "cli/bench_limits.h"
 #include "cli/progress.h"
 
-#define CHUNK_BYTES    (1u << 20)
-#define BUFFER_BYTES   (4 << 20)
-#define READ_BYTES     (16u << 20) /* what a subscriber buffers */
-#define COUNTER_STRIDE (CACHE_LINE / sizeof(struct flag))
-#define CONGESTION     "cubic" /* BBR holds back on loopback */
-#define WARM_DIVISOR   10      /* of a round, before it counts */
+#define CHUNK_BYTES      (1u << 20)
+#define BUFFER_BYTES     (4 << 20)
+#define READ_BYTES       (16u << 20) /* what a subscriber buffers */
+#define COUNTER_STRIDE   (CACHE_LINE / sizeof(struct flag))
+#define PEER_STREAMS_MAX 32      /* as many as a rack has brokers */
+#define CONGESTION       "cubic" /* BBR holds back on loopback */
 
-static struct flag *counter(struct flag *counters, uint32_t stream)
+static struct flag *counter(struct flag *counters, uint64_t stream)
 {
-    return &counters[(size_t)stream * COUNTER_STRIDE];
+    return &counters[stream * COUNTER_STRIDE];
 }
 
 /* Only the stream's one receiver raises its counter. */
@@ -46,11 +46,20 @@ static void counter_raise(struct flag *flag, uint64_t bytes)
     flag_store_release(flag, flag_load_relaxed(flag) + bytes);
 }
 
-static void socket_tune(int fd)
+/* Beyond the system's limit where that is permitted, else up to it. */
+static void buffer_tune(int fd, int force_option, int option)
 {
-    int bytes = BUFFER_BYTES, one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    int bytes = BUFFER_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) != 0)
+        setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
+}
+
+/* Where cubic is not permitted the system's control stays. */
+void limit_socket_tune(int fd)
+{
+    int one = 1;
+    buffer_tune(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    buffer_tune(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, CONGESTION, strlen(CONGESTION));
 }
@@ -70,10 +79,13 @@ struct serving {
     struct flag *counters;
     uint64_t streams_at_once;
     uint32_t streams; /* accepted so far */
+    /* A part of the region and its counter have one stream at a time: what one left in its socket
+       when its round ended is drained before the next one begins. */
+    pthread_mutex_t parts[LIMIT_STREAMS_MAX];
 };
 
 struct stream {
-    const struct serving *serving;
+    struct serving *serving;
     int fd;
     uint32_t number;
 };
@@ -83,13 +95,12 @@ static void serve_receiving(const struct stream *s)
 {
     uint64_t streams = s->serving->streams_at_once;
     uint64_t part = align_down(s->serving->region_bytes / streams, CHUNK_BYTES);
-    uint64_t begin = s->number % streams * part;
-    uint64_t at = begin;
+    uint64_t index = s->number % streams, begin = index * part, at = begin;
     for (;;) {
         ssize_t got = recv(s->fd, s->serving->region + at, CHUNK_BYTES, 0);
         if (got <= 0)
             return;
-        counter_raise(counter(s->serving->counters, s->number % LIMIT_STREAMS_MAX), (uint64_t)got);
+        counter_raise(counter(s->serving->counters, index), (uint64_t)got);
         at = align_up(at + (uint64_t)got, CACHE_LINE);
         if (at + CHUNK_BYTES > begin + part)
             at = begin;
@@ -113,10 +124,13 @@ static void serve_sending(const struct stream *s)
 static void *stream_serve(void *arg)
 {
     struct stream *s = arg;
+    pthread_mutex_t *part = &s->serving->parts[s->number % s->serving->streams_at_once];
+    pthread_mutex_lock(part);
     if (s->serving->kind == LIMIT_RECEIVE)
         serve_receiving(s);
     else
         serve_sending(s);
+    pthread_mutex_unlock(part);
     close(s->fd);
     free(s);
     return NULL;
@@ -160,7 +174,7 @@ static int listen_anywhere(uint16_t *port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0)
         return -1;
-    socket_tune(fd);
+    limit_socket_tune(fd);
     if (bind(fd, (struct sockaddr *)&address, bytes) != 0 || listen(fd, LIMIT_STREAMS_MAX) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) {
         close(fd);
@@ -184,6 +198,8 @@ _Noreturn static void helper_run(struct limit_tcp *limit, int control)
         _exit(0);
     serving.region_bytes = order.region_bytes;
     serving.streams_at_once = order.streams;
+    for (uint32_t i = 0; i < LIMIT_STREAMS_MAX; i++)
+        pthread_mutex_init(&serving.parts[i], NULL);
     int listener = region_make(&serving) ? listen_anywhere(&port) : -1;
     if (listener < 0)
         port = 0;
@@ -223,9 +239,12 @@ int limit_tcp_fork(struct limit_tcp *limit, enum limit_kind kind)
     return CLI_DONE;
 }
 
-int limit_tcp_start(struct limit_tcp *limit, uint64_t region_bytes)
+int limit_tcp_start(struct limit_tcp *limit, struct bench_run *run, uint64_t region_bytes)
 {
     struct order order = {region_bytes, (uint64_t)limit->threads * limit->streams};
+    limit->run = run;
+    limit->round_ns = run->common->round_ns;
+    bench_helper_add(run, limit->helper);
     if (send(limit->control, &order, sizeof order, MSG_NOSIGNAL) != (ssize_t)sizeof order ||
         recv(limit->control, &limit->port, sizeof limit->port, MSG_WAITALL) !=
             (ssize_t)sizeof limit->port ||
@@ -237,8 +256,10 @@ int limit_tcp_start(struct limit_tcp *limit, uint64_t region_bytes)
 
 void limit_tcp_end(struct limit_tcp *limit)
 {
-    if (limit->control >= 0)
+    if (limit->control >= 0) {
+        shutdown(limit->control, SHUT_RDWR); /* a helper forked later has this end, too */
         close(limit->control);
+    }
     if (limit->helper > 0)
         waitpid(limit->helper, NULL, 0);
     if (limit->counters && limit->counters != MAP_FAILED)
@@ -257,7 +278,7 @@ static uint64_t received(const struct limit_tcp *limit)
 struct peer {
     const struct limit_tcp *limit;
     pthread_t thread;
-    int fds[LIMIT_STREAMS_MAX];
+    int fds[PEER_STREAMS_MAX];
     uint32_t count;
     unsigned char *bytes;
 };
@@ -271,7 +292,7 @@ static int peer_connect(struct peer *peer)
         if (fd < 0)
             return errno;
         peer->fds[peer->count++] = fd;
-        socket_tune(fd);
+        limit_socket_tune(fd);
         if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
             return errno;
     }
@@ -341,7 +362,7 @@ int limit_tcp_round(void *arg, bool keep, double *bytes_per_second)
         failed = peer_start(&peers[started], limit);
         started += failed == 0;
     }
-    if (failed == 0 && bench_sleep(limit->run, limit->round_ns / WARM_DIVISOR)) {
+    if (failed == 0 && bench_sleep(limit->run, limit->round_ns / BENCH_WARM_DIVISOR)) {
         uint64_t begin_ns = progress_now_ns(), begin = received(limit);
         bench_sleep(limit->run, limit->round_ns);
         uint64_t end = received(limit), end_ns = progress_now_ns();
