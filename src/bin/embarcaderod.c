@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bin/daemon.h"
@@ -20,11 +21,22 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* As many as the system allows: every connection takes one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int run(struct daemon *d)
 {
     log_init(&d->log, STDERR_FILENO, (enum config_log_format)d->config.log_format,
              (enum log_level)d->config.log_level, getenv("JOURNAL_STREAM"));
     d->supervisor = getenv("NOTIFY_SOCKET");
+    raise_descriptor_limit();
     block_signals(&d->signals);
     d->env = env_create();
     if (!d->env) {

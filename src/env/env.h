@@ -87,8 +87,18 @@ typedef void env_ready_fn(void *arg, bool readable, bool writable);
 /* Listens on host:port (port 0: any). EMB_ERR_BUSY when the port is taken, with its number. */
 int env_listen(struct env_poller *poller, const char *host, uint16_t port,
                struct env_socket **listener, struct error *err);
-/* The next connection, or NULL when there is none. Its sockets' buffers are 4 MiB. */
+/*
+ * The next connection, or NULL when there is none. Its sockets' buffers are 4 MiB. A peer whose
+ * host is gone is noticed within a minute: its connection then fails.
+ */
 struct env_socket *env_accept(struct env_socket *listener);
+/* How many times there was no descriptor (some are kept for files) or no memory for a connection
+   that came; it was turned away if that was possible, else it still waits and the listener stays
+   ready. */
+uint64_t env_accept_failures(const struct env_socket *listener);
+/* The peer may stop reading for as long as it likes: that it takes nothing is from now on no sign
+   of its host being gone. (Only silence is, while nothing is under way to it.) */
+void env_socket_may_pause(struct env_socket *socket);
 /* Starts to connect; writable means connected (or failed: ask env_connect_result). */
 int env_connect(struct env_poller *poller, const char *host, uint16_t port,
                 struct env_socket **socket, struct error *err);

@@ -10,12 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/bits.h"
 
 #define BUFFER_BYTES (4 << 20)
+#define UNACKED_MS   60000
+#define FILES_KEPT   64 /* descriptors that connections leave to files, of many */
 
 struct address {
     struct sockaddr_storage storage;
@@ -107,12 +111,22 @@ static void buffer_set(int fd, int force_option, int option)
         setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
 }
 
+/* A host that is gone does not say so: idle connections are probed after 30 s, thrice in 30 s. */
+static void options_keepalive(int fd)
+{
+    option_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+    option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+    option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
 /* Before listen and connect: the window scale is agreed on with the first packet. */
 static void socket_options(int fd)
 {
     buffer_set(fd, SO_SNDBUFFORCE, SO_SNDBUF);
     buffer_set(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    options_keepalive(fd);
 }
 
 /* BBR paces by round trips, which costs most of the throughput of loopback. */
@@ -200,16 +214,36 @@ int env_listen(struct env_poller *poller, const char *host, uint16_t port,
 
 /*
  * With no descriptor left the connection would stay in the queue and keep the listener readable:
- * the spare one is given up to take it and turn it away.
+ * the spare one is given up to take it and turn it away. False: there was none, after all.
  */
-static void refuse_one(struct env_socket *listener)
+static bool refuse_one(struct env_socket *listener)
 {
-    if (listener->spare_fd >= 0)
+    bool has_spare = listener->spare_fd >= 0;
+    if (has_spare)
         close(listener->spare_fd);
     int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 || !has_spare;
+}
+
+/* The lowest free number is given, so it says how many are in use. */
+static bool descriptor_is_kept(int fd)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return false;
+    uint64_t kept = min_u64(FILES_KEPT, limit.rlim_cur / 4);
+    return (uint64_t)fd + kept >= limit.rlim_cur;
+}
+
+static void accept_failed(struct env_socket *listener, int failed)
+{
+    if (failed == EMFILE || failed == ENFILE)
+        listener->accept_failures += refuse_one(listener);
+    else
+        listener->accept_failures += failed == ENOMEM || failed == ENOBUFS;
 }
 
 struct env_socket *env_accept(struct env_socket *listener)
@@ -218,15 +252,34 @@ struct env_socket *env_accept(struct env_socket *listener)
     int fd = accept4(listener->source.fd, (struct sockaddr *)&peer.storage, &peer.length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE)
-            refuse_one(listener);
+        accept_failed(listener, errno);
+        return NULL;
+    }
+    if (descriptor_is_kept(fd)) {
+        close(fd);
+        listener->accept_failures++;
         return NULL;
     }
     socket_options(fd);
+    /* What is under way is given up earlier than the quarter of an hour that TCP would take. */
+    option_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS);
     struct env_socket *socket = socket_wrap(listener->source.poller, fd, &peer, NULL);
     if (socket)
         socket_know_peer(socket, &peer);
+    else
+        listener->accept_failures++;
     return socket;
+}
+
+uint64_t env_accept_failures(const struct env_socket *listener)
+{
+    return listener->accept_failures;
+}
+
+/* A window that stays shut counts as unacknowledged, even if its host says so again and again. */
+void env_socket_may_pause(struct env_socket *socket)
+{
+    option_set(socket->source.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
 }
 
 int env_connect(struct env_poller *poller, const char *host, uint16_t port,

@@ -12,9 +12,10 @@
 struct env_socket {
     struct env_source source; /* first: freed through it */
     bool connecting;
-    bool local_peer; /* the other end is on this host */
-    int spare_fd;    /* of a listener: given up to refuse a connection when none is left */
-    int failed;      /* errno of the failed connect, 0 if none */
+    bool local_peer;          /* the other end is on this host */
+    int spare_fd;             /* of a listener: given up to refuse a connection when none is left */
+    int failed;               /* errno of the failed connect, 0 if none */
+    uint64_t accept_failures; /* of a listener */
     char peer[SOCKET_NAME_BYTES];
 };
 

@@ -449,8 +449,10 @@ static void without_descriptors_a_connection_is_turned_away(void **state)
     setrlimit(RLIMIT_NOFILE, &few);
     while (fillers < 64 && (filler[fillers] = dup(0)) >= 0)
         fillers++;
+    assert_int_equal(env_accept_failures(world->listener), 0);
     assert_null(env_accept(world->listener));
     assert_null(env_accept(world->listener));
+    assert_int_equal(env_accept_failures(world->listener), 1);
     env_poller_wait(world->poller, 0);
     int calls = seen.calls;
     assert_int_equal(env_poller_wait(world->poller, 0), 0);
