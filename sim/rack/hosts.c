@@ -132,9 +132,9 @@ static int make_node(struct rack_host *at, struct error *err)
         .store_staging_bytes = shape->store_staging_bytes,
         .sync_bytes = shape->sync_bytes,
         .backpressure_ms = shape->backpressure_ms,
-        .deliver_stall_ms = shape->deliver_stall_ms,
-        .request_wait_ms = 1000,
-        .max_connections = 64,
+        .limits = {.deliver_stall_ms = shape->deliver_stall_ms,
+                   .request_wait_ms = 1000,
+                   .max_connections = 64},
     };
     int rc = node_create(&options, &at->node, err);
     if (rc)

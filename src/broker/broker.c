@@ -8,12 +8,6 @@
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static void default_u32(uint32_t *value, uint32_t otherwise)
-{
-    if (*value == 0)
-        *value = otherwise;
-}
-
 static void options_complete(struct broker_options *o, const struct region *region)
 {
     default_u32(&o->max_batch_bytes, (uint32_t)min_u64(4u << 20, region->geometry.segment_bytes));
@@ -21,9 +15,7 @@ static void options_complete(struct broker_options *o, const struct region *regi
     default_u32(&o->high_percent, 80);
     default_u32(&o->low_percent, o->high_percent < 50 ? o->high_percent : 50);
     default_u32(&o->backpressure_ms, 10000);
-    default_u32(&o->deliver_stall_ms, 500);
-    default_u32(&o->request_wait_ms, 10000);
-    default_u32(&o->max_connections, 10000);
+    limits_complete(&o->limits);
 }
 
 static int check_sizes(const struct broker_options *o, const struct region *region,
@@ -55,21 +47,11 @@ static int check_options(const struct broker_options *o, const struct region *re
             err, EMB_ERR_INVALID_SETTING,
             "high_percent is %u and low_percent %u; 1 <= low <= high <= 100 is accepted",
             o->high_percent, o->low_percent);
-    if (o->max_connections > 1000000)
-        return error_set(err, EMB_ERR_INVALID_SETTING,
-                         "max_connections is %u; 1 to 1000000 are accepted", o->max_connections);
-    return check_sizes(o, region, err);
+    int code = limits_check(&o->limits, err);
+    return code ? code : check_sizes(o, region, err);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
-
-static void on_listener(void *arg, bool readable, bool writable)
-{
-    struct broker *b = arg;
-    (void)readable;
-    (void)writable;
-    b->accept_ready = true;
-}
 
 static void lists_init(struct broker *b)
 {
@@ -79,32 +61,20 @@ static void lists_init(struct broker *b)
     list_init(&b->room_waiters);
     list_init(&b->slot_waiters);
     list_init(&b->position_waiters);
+    list_init(&b->waiters_due);
     list_init(&b->acking);
     list_init(&b->delivering);
     list_init(&b->at_tail);
     list_init(&b->pinned);
     list_init(&b->receiving);
-}
-
-static int tables_create(struct broker *b)
-{
-    uint32_t count = b->options.max_connections;
-    b->scratch = malloc(SCRATCH_BYTES);
-    b->connections = calloc(count, sizeof(struct connection *));
-    b->free_places = malloc(count * sizeof(uint32_t));
-    if (!b->scratch || !b->connections || !b->free_places)
-        return EMB_ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < count; i++)
-        b->free_places[i] = count - 1 - i;
-    b->free_count = count;
-    return EMB_OK;
+    list_init(&b->owing);
+    peers_init(&b->peers);
 }
 
 static void tables_free(struct broker *b)
 {
     free(b->scratch);
-    free(b->connections);
-    free(b->free_places);
+    places_free(&b->places);
     free(b);
 }
 
@@ -122,11 +92,11 @@ static struct broker *broker_new(const struct broker_options *options)
     pending_init(&b->pending);
     pressure_init(&b->pressure, options->high_percent, options->low_percent,
                   options->backpressure_ms * 1000000ULL);
-    if (tables_create(b) != EMB_OK) {
-        tables_free(b);
-        return NULL;
-    }
-    return b;
+    b->scratch = malloc(SCRATCH_BYTES);
+    if (b->scratch)
+        return b;
+    tables_free(b);
+    return NULL;
 }
 
 int broker_create(const struct broker_options *options, struct broker **broker, struct error *err)
@@ -139,14 +109,12 @@ int broker_create(const struct broker_options *options, struct broker **broker, 
         return code;
     struct broker *b = broker_new(&complete);
     if (!b)
-        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a broker of %u connections",
-                         complete.max_connections);
-    code = env_listen(options->poller, options->host, options->port, &b->listener, err);
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for a broker");
+    code = connections_listen(b, options, err);
     if (code != EMB_OK) {
         tables_free(b);
         return code;
     }
-    env_socket_watch(b->listener, true, false, on_listener, b);
     *broker = b;
     return EMB_OK;
 }
@@ -204,24 +172,27 @@ static void follow(struct broker *b)
     if (position == b->seen_position && durable == b->seen_durable)
         return;
     deliver_wake_tail(b);
+    b->seen_position = position;
     b->seen_durable = durable;
 }
 
+/* A pass over all of them when the position has moved, or every 10 ms: so many in a cycle. */
 static void resume_position_waiters(struct broker *b)
 {
     uint64_t position = follower_position(b->follower);
-    if (position == b->seen_position && b->now_ns < b->wait_scan_ns)
-        return;
-    b->seen_position = position;
-    b->wait_scan_ns = b->now_ns + WAIT_SCAN_NS;
-    struct list waiters;
-    list_take(&b->position_waiters, &waiters);
-    while (!list_empty(&waiters)) {
-        struct connection *c = CONTAINER_OF(waiters.next, struct connection, wait_link);
+    bool moved = position != b->waited_position || b->now_ns >= b->wait_scan_ns;
+    if (list_empty(&b->waiters_due) && moved) {
+        b->waited_position = position;
+        b->wait_scan_ns = b->now_ns + WAIT_SCAN_NS;
+        list_take(&b->position_waiters, &b->waiters_due);
+    }
+    for (int i = 0; i < WAITERS_PER_CYCLE && !list_empty(&b->waiters_due); i++) {
+        struct connection *c = CONTAINER_OF(b->waiters_due.next, struct connection, wait_link);
         input_resume(c);
         if (c->closing)
             list_append(&b->position_waiters, &c->wait_link);
     }
+    b->work += !list_empty(&b->waiters_due);
 }
 
 static void ready_work(struct broker *b)
@@ -259,6 +230,7 @@ int broker_do_work(struct broker *b, uint64_t now_ns)
     lane_work(b);
     leave_work(b);
     resume_position_waiters(b);
+    patience_scan(b);
     ready_work(b);
     deliver_work(b);
     lane_finish(b);

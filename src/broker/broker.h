@@ -18,6 +18,19 @@
 
 struct broker;
 
+/* What clients may take. What is 0 takes its default; "none" means that there is no limit. */
+struct broker_limits {
+    uint32_t max_connections;            /* 10000; at most 1000000 */
+    uint32_t max_connections_per_client; /* of one address; none */
+    uint32_t idle_timeout_ms;            /* without a byte and without a subscription; none */
+    /* 10000: for a connection's first frame, for the rest of a frame that has begun, and for the
+       next bytes of answers to be taken. A link that carries 64 KiB/s is never too slow. */
+    uint32_t frame_timeout_ms;
+    uint64_t client_memory_bytes; /* 64 MiB: all that the broker allocates for one connection */
+    uint32_t request_wait_ms;     /* 10000: for the position or the admission a request needs */
+    uint32_t deliver_stall_ms;    /* 500: how long a slow subscriber may hold a wanted segment */
+};
+
 typedef void broker_status_fn(void *arg, const struct status_item *item);
 
 struct broker_options {
@@ -36,9 +49,7 @@ struct broker_options {
     uint32_t high_percent;      /* 80 */
     uint32_t low_percent;       /* 50 */
     uint32_t backpressure_ms;   /* 10000: above the mark for so long, batches are refused */
-    uint32_t deliver_stall_ms;  /* 500: how long a slow subscriber may hold a wanted segment */
-    uint32_t request_wait_ms;   /* 10000: for the position or the admission a request needs */
-    uint32_t max_connections;   /* 10000 */
+    struct broker_limits limits;
     /* What other roles of the node add to STATUS answers; may be NULL. */
     void (*more_status)(void *more_arg, broker_status_fn *fn, void *arg);
     void *more_arg;
@@ -53,6 +64,11 @@ int broker_create(const struct broker_options *options, struct broker **broker, 
 void broker_destroy(struct broker *broker);
 /* The duty cycle: bounded work, never blocks; how much it did. */
 int broker_do_work(struct broker *broker, uint64_t now_ns);
+/*
+ * Other limits from now on, in the broker's thread. Connections beyond a lower number stay, no new
+ * ones are taken. EMB_ERR_INVALID_SETTING as broker_create; then nothing changes.
+ */
+int broker_set_limits(struct broker *broker, const struct broker_limits *limits, struct error *err);
 uint16_t broker_port(const struct broker *broker);
 
 enum broker_leave {
@@ -74,7 +90,13 @@ bool broker_has_asked_to_leave(const struct broker *broker);
 struct broker_counters {
     uint64_t connections; /* open now */
     uint64_t accepted;
-    uint64_t refused; /* beyond max_connections */
+    uint64_t refused;         /* beyond max_connections */
+    uint64_t refused_client;  /* beyond max_connections_per_client */
+    uint64_t accept_failures; /* there was no descriptor or memory for a connection */
+    uint64_t frame_timeouts;  /* connections ended: a frame took too long to come, */
+    uint64_t unread_timeouts; /* answers were not taken, */
+    uint64_t idle_timeouts;   /* nothing was said, */
+    uint64_t over_memory;     /* they would have taken more than client_memory_bytes */
     uint64_t frames_in;
     uint64_t batches_in; /* published in the lane */
     uint64_t bytes_in;

@@ -1,18 +1,15 @@
 #include "broker/state.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 
-#define ACCEPTS_PER_CYCLE 64
+#define ACCEPTS_PER_CYCLE 16
 
 struct connection *connection_find(struct broker *b, uint64_t id)
 {
-    uint32_t place = (uint32_t)id;
-    if (!id || place >= b->options.max_connections)
-        return NULL;
-    struct connection *c = b->connections[place];
-    return c && c->id == id ? c : NULL;
+    return places_find(&b->places, id);
 }
 
 void connection_ready(struct connection *c)
@@ -43,13 +40,14 @@ static bool input_may_run(const struct connection *c)
 {
     if (is_leaving(c->broker))
         return false;
-    return c->closing || (c->input.wait == WAIT_NONE && output_waiting(c) < OUTPUT_MAX_BYTES);
+    return c->closing || (c->input.wait == WAIT_NONE && !output_is_full(c));
 }
 
 void connection_watch(struct connection *c)
 {
     bool readable = input_may_run(c);
     bool writable = !c->writable;
+    patience_note(c);
     if (readable == c->watch_readable && writable == c->watch_writable)
         return;
     c->watch_readable = readable;
@@ -59,7 +57,8 @@ void connection_watch(struct connection *c)
 
 static void connection_init(struct connection *c, struct broker *b, struct env_socket *socket)
 {
-    *c = (struct connection){.broker = b, .socket = socket, .readable = true, .writable = true};
+    *c = (struct connection){
+        .broker = b, .socket = socket, .readable = true, .writable = true, .active_ns = b->now_ns};
     list_init(&c->all_link);
     list_init(&c->ready_link);
     list_init(&c->wait_link);
@@ -67,59 +66,135 @@ static void connection_init(struct connection *c, struct broker *b, struct env_s
     list_init(&c->deliver_link);
     list_init(&c->pin_link);
     list_init(&c->receive_link);
+    list_init(&c->owing_link);
     ring_init(&c->acks, sizeof(struct ack_item));
     inflight_init(&c->delivery.inflight);
 }
 
-static bool connection_open(struct broker *b, struct env_socket *socket)
+static struct connection *connection_open(struct broker *b, struct env_socket *socket)
 {
-    struct connection *c = b->free_count ? malloc(sizeof(*c)) : NULL;
+    struct connection *c = malloc(sizeof(*c));
     if (!c)
-        return false;
+        return NULL;
     connection_init(c, b, socket);
-    uint32_t place = b->free_places[--b->free_count];
-    b->next_generation = b->next_generation == UINT32_MAX ? 1 : b->next_generation + 1;
-    c->id = (uint64_t)b->next_generation << 32 | place;
-    b->connections[place] = c;
+    c->id = places_take(&b->places, c);
+    if (!c->id) {
+        free(c);
+        return NULL;
+    }
     list_append(&b->all, &c->all_link);
-    b->counters.connections++;
-    b->counters.accepted++;
     connection_ready(c);
     connection_watch(c);
-    return true;
+    return c;
 }
 
-/* There is no connection to queue an answer in: one attempt, which a fresh socket has room for. */
-static void refuse_socket(struct broker *b, struct env_socket *socket)
+/* Whether one more connection of this peer is too much; what is said to it then. */
+static int check_limits(struct broker *b, const struct peer *peer, struct error *err)
 {
-    unsigned char bytes[FRAME_HEADER_BYTES + ERROR_TEXT_BYTES + 8];
+    const struct broker_limits *limits = &b->options.limits;
+    if (b->counters.connections >= limits->max_connections) {
+        b->counters.refused++;
+        return error_set(err, EMB_ERR_LIMIT,
+                         "this broker has %" PRIu64 " connections, its limit (max-connections %u); "
+                         "try another broker",
+                         b->counters.connections, limits->max_connections);
+    }
+    uint32_t most = limits->max_connections_per_client;
+    if (!most || peer->connections <= most)
+        return EMB_OK;
+    b->counters.refused_client++;
+    return error_set(err, EMB_ERR_LIMIT,
+                     "%s has %u connections to this broker, the limit for one client "
+                     "(max-connections-per-client); close some, or try another broker",
+                     peer->address, peer->connections - 1);
+}
+
+/* As long as there are few of them, those that are refused get the chance to read why. */
+static void refuse_new(struct broker *b, struct env_socket *socket, const struct error *err)
+{
+    struct connection *c = b->refused_now < REFUSED_MAX ? connection_open(b, socket) : NULL;
+    if (!c) {
+        env_reset(socket);
+        return;
+    }
+    b->refused_now++;
+    connection_refuse(c, err);
+}
+
+static void welcome(struct broker *b, struct env_socket *socket)
+{
     struct error err;
-    error_set(&err, EMB_ERR_LIMIT, "this broker has %u connections, its limit; try another broker",
-              b->options.max_connections);
-    struct wire_writer w;
-    wire_writer_init(&w, bytes + FRAME_HEADER_BYTES, sizeof(bytes) - FRAME_HEADER_BYTES);
-    error_put(&w, err.code, err.text);
-    struct frame_header header = {.body_bytes = (uint32_t)w.used, .type = FRAME_ERROR};
-    frame_header_write(bytes, &header);
-    struct iovec iov = {.iov_base = bytes, .iov_len = FRAME_HEADER_BYTES + w.used};
-    env_send(socket, &iov, 1, false);
-    env_close(socket);
-    b->counters.refused++;
+    struct peer *peer = peer_enter(&b->peers, env_peer_name(socket));
+    struct connection *c = NULL;
+    if (peer && check_limits(b, peer, &err) != EMB_OK) {
+        peer_leave(peer);
+        refuse_new(b, socket, &err);
+        return;
+    }
+    c = peer ? connection_open(b, socket) : NULL;
+    if (c) {
+        c->peer = peer;
+        b->counters.connections++;
+        b->counters.accepted++;
+        return;
+    }
+    if (peer)
+        peer_leave(peer);
+    b->counters.accept_failures++;
+    env_reset(socket);
+}
+
+static void on_listener(void *arg, bool readable, bool writable)
+{
+    struct broker *b = arg;
+    b->accept_ready = true;
+}
+
+static void listener_watch(struct broker *b, bool readable)
+{
+    env_socket_watch(b->listener, readable, false, on_listener, b);
+}
+
+int connections_listen(struct broker *b, const struct broker_options *options, struct error *err)
+{
+    int code = env_listen(options->poller, options->host, options->port, &b->listener, err);
+    if (code == EMB_OK)
+        listener_watch(b, true);
+    return code;
+}
+
+/* No descriptor was there for a connection: what waits stays ready, and would keep this thread
+   awake for nothing. */
+static void accept_pause(struct broker *b)
+{
+    uint64_t failures = env_accept_failures(b->listener);
+    if (failures == b->seen_accept_failures)
+        return;
+    b->counters.accept_failures += failures - b->seen_accept_failures;
+    b->seen_accept_failures = failures;
+    b->accept_again_ns = b->now_ns + ACCEPT_AGAIN_NS;
+    listener_watch(b, false);
 }
 
 void connections_accept(struct broker *b)
 {
-    if (!b->accept_ready || is_leaving(b))
+    if (is_leaving(b))
+        return;
+    if (b->accept_again_ns && b->now_ns >= b->accept_again_ns) {
+        b->accept_again_ns = 0;
+        listener_watch(b, true);
+    }
+    if (!b->accept_ready || b->accept_again_ns)
         return;
     for (int i = 0; i < ACCEPTS_PER_CYCLE; i++) {
         struct env_socket *socket = env_accept(b->listener);
         if (!socket) {
             b->accept_ready = false;
+            accept_pause(b);
             return;
         }
         b->work++;
-        if (!connection_open(b, socket))
-            refuse_socket(b, socket);
+        welcome(b, socket);
     }
 }
 
@@ -132,12 +207,12 @@ static void unlink_all(struct connection *c)
     list_remove(&c->deliver_link);
     list_remove(&c->pin_link);
     list_remove(&c->receive_link);
+    list_remove(&c->owing_link);
 }
 
 void connection_close(struct connection *c, bool reset)
 {
     struct broker *b = c->broker;
-    uint32_t place = (uint32_t)c->id;
     unlink_all(c);
     if (c->publishing.lost)
         request_lose_session(b, c->publishing.lost);
@@ -149,10 +224,22 @@ void connection_close(struct connection *c, bool reset)
         env_reset(c->socket);
     else
         env_close(c->socket);
-    b->connections[place] = NULL;
-    b->free_places[b->free_count++] = place;
-    b->counters.connections--;
+    places_give(&b->places, c->id);
+    if (c->peer)
+        peer_leave(c->peer);
+    b->counters.connections -= c->peer != NULL;
+    b->refused_now -= c->peer == NULL;
     free(c);
+}
+
+void connection_refuse(struct connection *c, const struct error *err)
+{
+    answer_error(c, 0, err);
+    c->closing = true;
+    c->closing_ns = c->broker->now_ns + CLOSING_NS;
+    deliver_end(c);
+    list_append(&c->broker->position_waiters, &c->wait_link); /* whose scan sees the time */
+    connection_watch(c);
 }
 
 /* The peer must get the chance to read why: closing with bytes unread would reset it away. */

@@ -31,13 +31,24 @@ bool control_decoded(struct connection *c, struct wire_reader *r)
     return false;
 }
 
+/* False when the request has been answered: it asks for more than its connection may hold. */
+static bool large_answer_begin(struct connection *c, size_t body_bytes, struct wire_writer *w)
+{
+    struct error err;
+    if (frame_fits(c, body_bytes, &err))
+        return frame_begin(c, body_bytes, w);
+    c->broker->counters.over_memory++;
+    fail(c, &err);
+    return false;
+}
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 static bool wait_or_fail(struct connection *c, const struct error *err, enum step *step)
 {
     uint64_t now_ns = c->broker->now_ns;
     if (!c->input.wait_until_ns)
-        c->input.wait_until_ns = now_ns + c->broker->options.request_wait_ms * 1000000ULL;
+        c->input.wait_until_ns = now_ns + c->broker->options.limits.request_wait_ms * 1000000ULL;
     *step = now_ns < c->input.wait_until_ns ? input_wait(c, WAIT_POSITION) : fail(c, err);
     return false;
 }
@@ -175,7 +186,7 @@ static enum step topic_list_request(struct connection *c, struct wire_reader *r)
     uint32_t count = live_topics(meta);
     struct topic_info info;
     struct wire_writer w;
-    if (!control_decoded(c, r) || !frame_begin(c, 4 + count * sizeof(info), &w))
+    if (!control_decoded(c, r) || !large_answer_begin(c, 4 + count * sizeof(info), &w))
         return STEP_AGAIN;
     wire_put_u32(&w, count);
     for (uint32_t i = 0; i < meta->topics_max; i++) {
@@ -385,11 +396,17 @@ static enum step publish_open_request(struct connection *c, struct wire_reader *
 
 /* ---- status and the table -------------------------------------------------------------------- */
 
-static void count_status(void *arg, const struct status_item *item)
+struct status_size {
+    uint32_t items;
+    size_t bytes;
+};
+
+static void measure_status(void *arg, const struct status_item *item)
 {
-    uint32_t *count = arg;
-    (void)item;
-    ++*count;
+    struct status_size *size = arg;
+    size->items++;
+    size->bytes += 2 + strlen(item->table) + 4 + 2 + strlen(item->name) + 1 +
+                   (item->is_text ? 2 + strlen(item->text) : 8);
 }
 
 static void put_status(void *arg, const struct status_item *item)
@@ -399,14 +416,14 @@ static void put_status(void *arg, const struct status_item *item)
 
 static enum step status_request(struct connection *c, struct wire_reader *r)
 {
-    uint32_t count = 0;
+    struct status_size size = {0};
     struct wire_writer w;
     if (!control_decoded(c, r))
         return STEP_AGAIN;
-    broker_status(c->broker, count_status, &count);
-    if (!frame_begin(c, 4 + count * sizeof(struct status_item), &w))
+    broker_status(c->broker, measure_status, &size);
+    if (!large_answer_begin(c, 4 + size.bytes, &w))
         return STEP_AGAIN;
-    wire_put_u32(&w, count);
+    wire_put_u32(&w, size.items);
     broker_status(c->broker, put_status, &w);
     frame_end(c, &w, FRAME_STATUS_OK, correlation_of(c));
     return STEP_AGAIN;

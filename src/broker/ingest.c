@@ -90,7 +90,7 @@ enum step ingest_admit(struct connection *c)
         return input_wait(c, WAIT_ROOM);
     }
     c->input.state = INPUT_PAYLOAD;
-    c->input.progress_ns = b->now_ns;
+    c->input.payload_ns = b->now_ns;
     list_append(&b->receiving, &c->receive_link);
     return STEP_AGAIN;
 }
@@ -192,8 +192,9 @@ void ingest_resume(struct broker *b)
 }
 
 /*
- * A publisher that stops in mid-payload keeps its segment from being reused. While room is short
- * it has half the time of back-pressure to go on.
+ * A publisher in mid-payload keeps its segment from being reused. While room is short it has half
+ * the time of back-pressure for all of it: else many that send a byte now and then, each in time
+ * for its frame, would leave nothing to those who wait.
  */
 void ingest_scan_stalled(struct broker *b)
 {
@@ -205,7 +206,7 @@ void ingest_scan_stalled(struct broker *b)
     for (struct list *at = b->receiving.next; at != &b->receiving; at = next) {
         next = at->next;
         struct connection *c = CONTAINER_OF(at, struct connection, receive_link);
-        if (b->now_ns - c->input.progress_ns < patience_ns)
+        if (b->now_ns - c->input.payload_ns < patience_ns)
             continue;
         b->counters.stalled++;
         connection_close(c, true);

@@ -19,11 +19,11 @@ void input_next_frame(struct connection *c)
 
 static void control_free(struct connection *c)
 {
-    if (!c->input.control)
-        return;
-    free(c->input.control);
+    if (c->input.control && c->input.control != c->input.own_control) {
+        free(c->input.control);
+        c->broker->control_bytes -= c->input.frame.body_bytes;
+    }
     c->input.control = NULL;
-    c->broker->control_bytes -= c->input.frame.body_bytes;
 }
 
 void input_release(struct connection *c)
@@ -35,12 +35,8 @@ void input_release(struct connection *c)
 
 enum step input_refuse(struct connection *c, const struct error *err)
 {
-    answer_error(c, 0, err);
     c->broker->counters.protocol_errors++;
-    c->closing = true;
-    c->closing_ns = c->broker->now_ns + CLOSING_NS;
-    deliver_end(c);
-    list_append(&c->broker->position_waiters, &c->wait_link); /* whose scan sees the time */
+    connection_refuse(c, err);
     return STEP_CLOSED;
 }
 
@@ -65,18 +61,15 @@ void input_resume(struct connection *c)
     connection_ready(c);
 }
 
-static enum step control_begin(struct connection *c)
+/* What no request needs shares a budget, so that announcing much takes nothing from others. */
+static enum step control_allocate(struct connection *c, uint32_t bytes)
 {
     struct broker *b = c->broker;
-    uint32_t bytes = c->input.frame.body_bytes;
     struct error err;
-    c->input.state = INPUT_CONTROL;
-    if (bytes == 0)
-        return STEP_AGAIN;
-    if (bytes > FRAME_MAX_CONTROL_BYTES) {
-        error_set(&err, EMB_ERR_PROTOCOL, "a %s frame of %u bytes; at most %u are accepted",
-                  frame_type_name(c->input.frame.type), bytes, FRAME_MAX_CONTROL_BYTES);
-        return input_refuse(c, &err);
+    if (!memory_allows(c, bytes, &err)) {
+        b->counters.over_memory++;
+        connection_refuse(c, &err);
+        return STEP_CLOSED;
     }
     bool fits = b->control_bytes + bytes <= CONTROL_TOTAL_BYTES;
     c->input.control = fits ? malloc(bytes) : NULL;
@@ -88,6 +81,22 @@ static enum step control_begin(struct connection *c)
     return STEP_AGAIN;
 }
 
+static enum step control_begin(struct connection *c)
+{
+    uint32_t bytes = c->input.frame.body_bytes;
+    struct error err;
+    c->input.state = INPUT_CONTROL;
+    c->input.control = c->input.own_control;
+    if (bytes <= CONTROL_OWN_BYTES)
+        return STEP_AGAIN;
+    c->input.control = NULL;
+    if (bytes <= FRAME_MAX_CONTROL_BYTES)
+        return control_allocate(c, bytes);
+    error_set(&err, EMB_ERR_PROTOCOL, "a %s frame of %u bytes; at most %u are accepted",
+              frame_type_name(c->input.frame.type), bytes, FRAME_MAX_CONTROL_BYTES);
+    return input_refuse(c, &err);
+}
+
 static enum step header_step(struct connection *c)
 {
     struct error err;
@@ -97,6 +106,8 @@ static enum step header_step(struct connection *c)
         return input_refuse(c, &err);
     c->input.header_have = 0;
     c->input.body_have = 0;
+    c->input.until_ns = 0; /* anew for the body, and for the next frame */
+    c->heard = true;
     c->broker->counters.frames_in++;
     if (c->input.frame.type != FRAME_PRODUCE)
         return control_begin(c);
@@ -184,7 +195,6 @@ static void input_take(struct connection *c, const struct iovec *iov, int count,
     }
     ASSERT(got == 0 || in->state == INPUT_HEADER || count == 2);
     in->header_have += (uint32_t)got;
-    in->progress_ns = c->broker->now_ns;
 }
 
 /* Bytes received; 0: none now, or the connection is at its end. */
@@ -195,6 +205,7 @@ static size_t input_receive(struct connection *c)
     ssize_t got = env_recv(c->socket, iov, count);
     if (got > 0) {
         input_take(c, iov, count, (size_t)got);
+        patience_received(c, (size_t)got);
         c->broker->work++;
         return (size_t)got;
     }
@@ -204,10 +215,19 @@ static size_t input_receive(struct connection *c)
     return 0;
 }
 
+/* Answers count, too: small requests may have large ones. */
+static bool share_is_used(const struct connection *c, uint64_t frames_before, size_t waiting_before)
+{
+    size_t waiting = output_waiting(c);
+    return c->broker->counters.frames_in - frames_before >= FRAMES_PER_CYCLE ||
+           waiting >= waiting_before + ANSWER_BYTES || output_is_full(c);
+}
+
 /* STEP_AGAIN: the share of this cycle is used up. */
 enum step input_run(struct connection *c)
 {
     size_t bytes = 0;
+    size_t waiting = output_waiting(c);
     uint64_t frames = c->broker->counters.frames_in;
     for (;;) {
         enum step step = input_step(c);
@@ -222,7 +242,7 @@ enum step input_run(struct connection *c)
         }
         if (c->broken)
             return STEP_CLOSED;
-        if (c->broker->counters.frames_in - frames >= FRAMES_PER_CYCLE)
+        if (share_is_used(c, frames, waiting))
             return STEP_AGAIN;
     }
 }

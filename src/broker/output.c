@@ -7,6 +7,22 @@
 
 #define OUTPUT_FIRST_BYTES 4096u
 
+/* Doubled, or where the client's memory does not allow that, no more than what is needed. */
+static size_t capacity_for(const struct connection *c, size_t needed)
+{
+    size_t capacity = c->output.capacity ? c->output.capacity : OUTPUT_FIRST_BYTES;
+    while (capacity < needed)
+        capacity *= 2;
+    return memory_allows(c, capacity - c->output.capacity, NULL) ? capacity : needed;
+}
+
+bool frame_fits(const struct connection *c, size_t body_bytes, struct error *err)
+{
+    const struct output *out = &c->output;
+    size_t needed = output_waiting(c) + FRAME_HEADER_BYTES + body_bytes;
+    return needed <= out->capacity || memory_allows(c, needed - out->capacity, err);
+}
+
 /* What was sent is dropped before the buffer grows; an empty large buffer is given back. */
 static bool output_make_room(struct connection *c, size_t bytes)
 {
@@ -18,9 +34,11 @@ static bool output_make_room(struct connection *c, size_t bytes)
     }
     if (out->capacity - out->used >= bytes)
         return true;
-    size_t capacity = out->capacity ? out->capacity : OUTPUT_FIRST_BYTES;
-    while (capacity - out->used < bytes)
-        capacity *= 2;
+    size_t capacity = capacity_for(c, out->used + bytes);
+    if (!memory_allows(c, capacity - out->capacity, NULL)) {
+        c->broker->counters.over_memory++;
+        return false;
+    }
     unsigned char *larger = realloc(out->bytes, capacity);
     if (!larger)
         return false;
@@ -72,6 +90,7 @@ size_t connection_sent(struct connection *c, ssize_t result)
 {
     if (result > 0) {
         c->sent_bytes += (uint64_t)result;
+        patience_sent(c, (size_t)result);
         c->broker->work++;
         return (size_t)result;
     }

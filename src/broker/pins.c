@@ -53,7 +53,7 @@ static bool holds_up(struct connection *c, uint64_t position, const struct goi_e
     }
     if (!c->delivery.wanted_ns)
         c->delivery.wanted_ns = b->now_ns;
-    return b->now_ns - c->delivery.wanted_ns >= b->options.deliver_stall_ms * 1000000ULL;
+    return b->now_ns - c->delivery.wanted_ns >= b->options.limits.deliver_stall_ms * 1000000ULL;
 }
 
 /* The connection's lowest pin, or NO_POSITION when it has none (any more). May close it. */
@@ -85,12 +85,19 @@ void pins_refresh(struct broker *b)
     if (ask_kernel)
         b->pin_check_ns = b->now_ns + PIN_CHECK_NS;
     uint64_t reading = NO_POSITION;
-    struct list *next;
-    for (struct list *at = b->pinned.next; at != &b->pinned; at = next) {
-        next = at->next;
-        struct connection *c = CONTAINER_OF(at, struct connection, pin_link);
-        reading = min_u64(reading, refresh_one(c, ask_kernel));
+    struct list turns;
+    int asks = ask_kernel ? PIN_ASKS_PER_CHECK : 0;
+    list_take(&b->pinned, &turns);
+    /* Those that were not asked come first the next time. */
+    struct list asked;
+    list_init(&asked);
+    while (!list_empty(&turns)) {
+        struct connection *c = CONTAINER_OF(turns.next, struct connection, pin_link);
+        list_append(asks > 0 ? &asked : &b->pinned, &c->pin_link);
+        reading = min_u64(reading, refresh_one(c, asks-- > 0));
     }
+    while (!list_empty(&asked))
+        list_append(&b->pinned, asked.next);
     if (reading == b->reading)
         return;
     b->reading = reading;

@@ -12,7 +12,9 @@
 #include "broker/broker.h"
 #include "broker/inflight.h"
 #include "broker/list.h"
+#include "broker/peers.h"
 #include "broker/pending.h"
+#include "broker/places.h"
 #include "broker/pressure.h"
 #include "broker/slots.h"
 #include "region/blog.h"
@@ -20,11 +22,19 @@
 #define SCRATCH_BYTES           (256u << 10) /* where refused payloads go */
 #define RECV_BYTES              (1u << 20)  /* of one receive, and of one connection in one cycle */
 #define FRAMES_PER_CYCLE        64          /* of one connection, either way */
-#define OUTPUT_MAX_BYTES        (4u << 20)  /* beyond, a connection's requests wait */
-#define CONTROL_TOTAL_BYTES     (64u << 20) /* bodies of requests, all connections together */
+#define ANSWER_BYTES            (64u << 10) /* to one connection in one cycle */
+#define OUTPUT_MAX_BYTES        (1u << 20)  /* beyond, a connection's requests wait */
+#define CONTROL_OWN_BYTES       512u        /* no request that makes sense has more */
+#define CONTROL_TOTAL_BYTES     (64u << 20) /* bodies beyond that, all connections together */
+#define WAITERS_PER_CYCLE       256         /* of those that wait for a position */
+#define PIN_ASKS_PER_CHECK      64          /* each is a call of the system */
 #define SENDFILE_MIN_BYTES      (16u << 10)
 #define REQUESTS_PER_CONNECTION 8
 #define CLOSING_NS              200000000ULL /* for the peer to read the error that ends it */
+#define REFUSED_MAX             64 /* connections that are being told why they are refused */
+#define ACCEPT_AGAIN_NS         10000000ULL /* after there was no descriptor for one */
+#define PATIENCE_SCAN_NS        50000000ULL
+#define SLOWEST_NS_PER_BYTE     15258 /* 64 KiB/s: a slower peer is out of time, one day */
 #define WAIT_SCAN_NS            10000000ULL
 #define PIN_CHECK_NS            1000000ULL /* the kernel is asked about unacknowledged bytes */
 #define STALL_SCAN_NS           100000000ULL
@@ -70,9 +80,11 @@ struct input {
     uint32_t body_have;
     struct frame_header frame;
     int discard_status;
-    unsigned char *control;
+    unsigned char *control; /* own_control, or allocated */
+    unsigned char own_control[CONTROL_OWN_BYTES];
     struct blog_space space;
-    uint64_t progress_ns; /* INPUT_PAYLOAD: when bytes last came */
+    uint64_t payload_ns; /* INPUT_PAYLOAD: since when */
+    uint64_t until_ns;   /* when the rest of a frame must have come; 0: none is awaited */
 };
 
 /* Frames that wait to be sent: bytes at..used. */
@@ -127,14 +139,19 @@ struct connection {
     struct list deliver_link; /* broker.delivering or broker.at_tail */
     struct list pin_link;     /* pins a position */
     struct list receive_link; /* in mid-payload */
+    struct list owing_link;   /* its peer has to send or take bytes in time */
     bool readable;
     bool writable;
     bool watch_readable; /* what the poller was told */
     bool watch_writable;
+    bool heard;   /* a first frame came */
     bool broken;  /* to be closed in its next turn */
     bool closing; /* an error was sent: reads away until closing_ns */
     uint64_t closing_ns;
-    uint32_t requests; /* META requests under way */
+    struct peer *peer;   /* NULL: was refused, and does not count */
+    uint64_t active_ns;  /* bytes went either way */
+    uint64_t take_until; /* answers wait: when it must have taken some; 0: none do */
+    uint32_t requests;   /* META requests under way */
     uint64_t sent_bytes;
     struct input input;
     struct output output;
@@ -197,25 +214,30 @@ struct broker {
     unsigned char *scratch;
     uint64_t control_bytes;
 
-    struct connection **connections; /* by place */
-    uint32_t *free_places;
-    uint32_t free_count;
-    uint32_t next_generation;
-    struct list all;
+    uint64_t accept_again_ns; /* not before; 0: now */
+    uint64_t seen_accept_failures;
+    struct places places;
+    struct peer_table peers;
+    uint32_t refused_now; /* connections that are being told why they are refused */
+    struct list all;      /* those that said nothing longest first */
     struct list ready;
     struct list room_waiters;
     struct list slot_waiters;
     struct list position_waiters;
+    struct list waiters_due; /* of those: are yet to be looked at in this pass */
     struct list acking;
     struct list delivering;
     struct list at_tail;
     struct list pinned;
     struct list receiving;
+    struct list owing;
 
-    uint64_t seen_position; /* as of the last cycle */
+    uint64_t seen_position;   /* as of the last cycle */
+    uint64_t waited_position; /* as of the last pass over those that wait for one */
     uint64_t seen_durable;
     uint64_t wait_scan_ns; /* next */
     uint64_t stall_scan_ns;
+    uint64_t patience_scan_ns;
     uint64_t pin_check_ns;
     uint64_t reading; /* what follower_reading was told */
     struct broker_counters counters;
@@ -223,6 +245,7 @@ struct broker {
 
 /* ---- connection.c ---------------------------------------------------------------------------- */
 
+int connections_listen(struct broker *b, const struct broker_options *options, struct error *err);
 void connections_accept(struct broker *b);
 struct connection *connection_find(struct broker *b, uint64_t id); /* NULL: gone */
 void connection_close(struct connection *c, bool reset);
@@ -232,6 +255,32 @@ void connection_ready(struct connection *c);
 /* A turn of its own: input, output, interest. May close it. */
 void connection_turn(struct connection *c);
 void connection_watch(struct connection *c);
+/* Nothing that it sends is looked at any more: tells the peer why, and closes when it has had the
+   chance to read that. */
+void connection_refuse(struct connection *c, const struct error *err);
+
+/* ---- limits.c -------------------------------------------------------------------------------- */
+
+static inline void default_u32(uint32_t *value, uint32_t otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+void limits_complete(struct broker_limits *limits);
+int limits_check(const struct broker_limits *limits, struct error *err);
+/* Whether the connection may take so many bytes of memory more; if not, *err (may be NULL) says
+   what it has. */
+bool memory_allows(const struct connection *c, size_t more, struct error *err);
+
+/* ---- patience.c ------------------------------------------------------------------------------ */
+
+/* Whether the peer owes bytes, or owes to take some, after a turn. */
+void patience_note(struct connection *c);
+/* Bytes came, or were taken: that much more time. */
+void patience_received(struct connection *c, size_t bytes);
+void patience_sent(struct connection *c, size_t bytes);
+/* Ends those whose time is over. */
+void patience_scan(struct broker *b);
 
 /* ---- input.c --------------------------------------------------------------------------------- */
 
@@ -246,7 +295,9 @@ void input_drain(struct connection *c);
 
 /* ---- output.c -------------------------------------------------------------------------------- */
 
-/* Room for a frame of at most body_bytes; false: memory is out, the connection is broken. */
+/* Room for a frame of at most body_bytes; false: memory is out, the connection is broken. Where
+   that may be the client's doing, frame_fits is asked first: it says so in *err. */
+bool frame_fits(const struct connection *c, size_t body_bytes, struct error *err);
 bool frame_begin(struct connection *c, size_t body_bytes, struct wire_writer *w);
 void frame_end(struct connection *c, struct wire_writer *w, uint8_t type, uint64_t correlation);
 void answer_error(struct connection *c, uint64_t correlation, const struct error *err);
@@ -256,6 +307,12 @@ bool output_flush(struct connection *c);
 static inline size_t output_waiting(const struct connection *c)
 {
     return c->output.used - c->output.at;
+}
+/* Beyond so many bytes that wait its requests wait, too: well before its memory is used up. */
+static inline bool output_is_full(const struct connection *c)
+{
+    uint64_t half = c->broker->options.limits.client_memory_bytes / 2;
+    return output_waiting(c) >= min_u64(OUTPUT_MAX_BYTES, half);
 }
 /* env_send with the connection's bookkeeping; bytes sent, 0 when it would block or broke. */
 size_t connection_transmit(struct connection *c, const struct iovec *iov, int count, bool more);

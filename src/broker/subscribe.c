@@ -99,6 +99,7 @@ static enum step subscribe_to(struct connection *c, const struct subscribe *subs
     wire_put_u64(&w, offset);
     frame_end(c, &w, FRAME_SUBSCRIBE_OK, c->input.frame.correlation);
     subscription_begin(c, subscribe, topic, offset);
+    env_socket_may_pause(c->socket);
     return STEP_AGAIN;
 }
 

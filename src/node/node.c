@@ -110,9 +110,7 @@ static int open_broker(struct node *node, struct error *err)
                                      .high_percent = o->high_percent,
                                      .low_percent = o->low_percent,
                                      .backpressure_ms = o->backpressure_ms,
-                                     .deliver_stall_ms = o->deliver_stall_ms,
-                                     .request_wait_ms = o->request_wait_ms,
-                                     .max_connections = o->max_connections,
+                                     .limits = o->limits,
                                      .more_status = more_status,
                                      .more_arg = node};
     return broker_create(&options, &node->broker, err);

@@ -34,7 +34,7 @@ struct node_options {
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;
     uint32_t high_percent, low_percent, backpressure_ms;
-    uint32_t deliver_stall_ms, request_wait_ms, max_connections; /* 0: the broker's defaults */
+    struct broker_limits limits;
 };
 
 struct node;

@@ -138,7 +138,8 @@ static int make_node(struct rack *rack, uint32_t id, struct error *err)
                                    .max_message_bytes = o->max_message_bytes,
                                    .high_percent = o->high_percent,
                                    .low_percent = o->low_percent,
-                                   .backpressure_ms = o->backpressure_ms};
+                                   .backpressure_ms = o->backpressure_ms,
+                                   .limits = o->limits};
     struct rack_node *place = &rack->nodes[id];
     place->rack = rack;
     rc = node_create(&options, &place->node, err);

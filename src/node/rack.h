@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "broker/broker.h"
 #include "env/env.h"
 #include "mem/mem.h"
 #include "region/region.h"
@@ -33,6 +34,7 @@ struct rack_options {
     uint64_t pass_ns, fence_timeout_ns, skip_timeout_ns;
     uint32_t max_batch_bytes, max_message_bytes;
     uint32_t high_percent, low_percent, backpressure_ms;
+    struct broker_limits limits;
 };
 
 struct rack;
