@@ -6,7 +6,8 @@
 
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
-.PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan bench install uninstall clean help
+.PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan fuzz fuzz-merge \
+	bench install uninstall clean help
 
 export WERROR PREFIX DESTDIR JOBS PROCESSES
 
@@ -50,6 +51,12 @@ tsan: ## run every test under the thread sanitizer
 	@tools/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false
 	@tools/test_report.py build-tsan --slow 10
 
+fuzz: ## feed every parser of outside bytes: SECONDS=n each (10), TARGET="name name"
+	@tools/fuzz.sh build-fuzz --seconds "$(or $(SECONDS),10)" --target "$(TARGET)"
+
+fuzz-merge: ## take what fuzzing found new into tests/corpus: TARGET="name name"
+	@tools/fuzz.sh build-fuzz --merge --target "$(TARGET)"
+
 bench: all ## measure a rack against the limits of this machine, in five minutes: JSON=file
 	@tools/bench.sh build $(if $(JSON),--json >"$(JSON)")
 
@@ -60,7 +67,7 @@ uninstall: ## remove what the last install put there
 	@tools/build.sh build uninstall
 
 clean: ## remove the build directories
-	rm -rf build build-asan build-plain build-tsan
+	rm -rf build build-asan build-fuzz build-plain build-tsan
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16

@@ -75,11 +75,19 @@ analyse() {
         (cd "$dir" && xargs -d '\n' -P 2 -n 4 clang-tidy -p . --quiet "${limit[@]/#/--extra-arg=}")
 }
 
+# Without clang and its fuzzer this is left out: linting alone does not install a compiler.
+fuzz_a_little() {
+    command -v clang >/dev/null || return 0
+    ls "$(clang -print-resource-dir)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 || return 0
+    tools/fuzz.sh build-fuzz --seconds 2
+}
+
 step "format" check_format
 step "house rules" tools/tidy
 step "house rules prove themselves" tools/tidy --self-test
 step "test counting proves itself" tools/test_report_test.py
 step "public headers" check_public_headers
 step "Arm cross-compile" cross_compile
+step "fuzzing, two seconds a target" fuzz_a_little
 step "build without warnings" strict_build && step "static analysis" analyse
 [ $failures -eq 0 ]

@@ -1,10 +1,12 @@
 #!/bin/bash
-# Installs the Debian packages that are missing: tools/setup.sh [build] [lint] (default: build).
+# Installs the Debian packages that are missing: tools/setup.sh [build] [fuzz] [lint] (default:
+# build).
 # As root through apt-get, else through sudo; without either it prints the command and exits 1.
 set -u
 
 build="gcc libc6-dev make python3 meson ninja-build pkg-config libisal-dev liblz4-dev libzstd-dev
     liburing-dev libdaxctl-dev libjansson-dev libyaml-dev libcmocka-dev scdoc groff-base"
+fuzz="clang libclang-rt-dev"
 lint="clang-format clang-tidy g++ gcc-aarch64-linux-gnu"
 [ "$(uname -m)" = aarch64 ] || lint="$lint libc6-dev-arm64-cross"
 
@@ -12,9 +14,10 @@ wanted=
 for group in "${@:-build}"; do
     case $group in
     build) wanted="$wanted $build" ;;
+    fuzz) wanted="$wanted $fuzz" ;;
     lint) wanted="$wanted $lint" ;;
     *)
-        echo "setup: unknown group '$group'; build and lint are accepted" >&2
+        echo "setup: unknown group '$group'; build, fuzz and lint are accepted" >&2
         exit 2
         ;;
     esac

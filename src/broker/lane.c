@@ -7,17 +7,29 @@ static const struct meta_node *own_node(const struct broker *b)
     return &follower_meta(b->follower)->nodes[b->options.node];
 }
 
+static bool is_software(const struct broker *b)
+{
+    return b->region->mem.coherence == MEM_SOFTWARE;
+}
+
+/* Another host wrote it: a lane that this region has, and segments that lie in it. */
+static bool grant_is_possible(const struct broker *b)
+{
+    const struct meta_node *node = own_node(b);
+    uint32_t segments = b->region->areas.segments;
+    if (node->lane_count == 0 || node->lanes[0] >= b->region->geometry.lanes)
+        return false;
+    return !is_software(b) ||
+           (node->segments > 0 && node->segments <= SEGMENT_PARTITION_MAX &&
+            node->first_segment < segments && node->segments <= segments - node->first_segment);
+}
+
 /* Whether the newest admission is of this start of the node. */
 static bool is_admitted(const struct broker *b)
 {
     const struct meta_node *node = own_node(b);
     bool own = !b->options.incarnation || node->incarnation == b->options.incarnation;
-    return node->live && own && node->lane_count > 0 && follower_is_current(b->follower);
-}
-
-static bool is_software(const struct broker *b)
-{
-    return b->region->mem.coherence == MEM_SOFTWARE;
+    return node->live && own && follower_is_current(b->follower) && grant_is_possible(b);
 }
 
 static uint32_t admitted_brokers(const struct meta_state *meta)

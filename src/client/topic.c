@@ -5,6 +5,8 @@
 #include "client/client.h"
 #include "client/options.h"
 
+#define TOPIC_INFO_LEAST_BYTES 45u /* with an empty name */
+
 static void info_convert(const struct topic_info *from, struct emb_topic_info *to)
 {
     emb_topic_settings_init(&to->settings);
@@ -113,8 +115,8 @@ static int list_read(const struct request *r, struct emb_topic_info **topics, si
 
     wire_reader_init(&reader, r->answer, r->answer_bytes, err);
     uint32_t announced = wire_get_u32(&reader, "count");
-    /* Each takes more than one byte: a lying count cannot ask for much memory. */
-    if (reader.code == EMB_OK && announced > r->answer_bytes)
+    /* A lying count cannot ask for much memory. */
+    if (reader.code == EMB_OK && announced > r->answer_bytes / TOPIC_INFO_LEAST_BYTES)
         return error_set(err, EMB_ERR_PROTOCOL, "a list of %u topics in %zu bytes", announced,
                          r->answer_bytes);
     *topics = calloc(announced > 0 ? announced : 1, sizeof **topics);

@@ -134,6 +134,7 @@ static void apply_topic_create(struct meta_state *state, uint64_t position,
     struct meta_topic *topic = &state->topics[entry->topic - 1];
     if (position < topic->as_of)
         return;
+    state->topic_count += topic->id == 0 || topic->deleted; /* else a number was given twice */
     *topic =
         (struct meta_topic){.as_of = position,
                             .id = entry->topic,
@@ -148,7 +149,6 @@ static void apply_topic_create(struct meta_state *state, uint64_t position,
     if (topic->settings.min_insync == 0)
         topic->settings.min_insync = topic->settings.replicas;
     memcpy(topic->name, record->topic_create.name, sizeof topic->name);
-    state->topic_count++;
 }
 
 static void apply_topic_delete(struct meta_state *state, uint64_t position,

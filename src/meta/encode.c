@@ -242,6 +242,7 @@ static bool load_topic(struct meta_state *state, const struct item_head *head,
     if (item->id == 0 || item->id > state->topics_max || !memchr(item->name, 0, sizeof item->name))
         return false;
     struct meta_topic *topic = &state->topics[item->id - 1];
+    state->topic_count -= topic->id != 0 && !topic->deleted; /* it stands there twice */
     *topic = (struct meta_topic){.as_of = head->as_of,
                                  .id = item->id,
                                  .deleted = item->deleted,
