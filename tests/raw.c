@@ -18,6 +18,11 @@
 
 struct raw *raw_open(struct rig *rig, uint32_t node)
 {
+    return raw_open_from(rig, node, INADDR_LOOPBACK);
+}
+
+struct raw *raw_open_from(struct rig *rig, uint32_t node, uint32_t source)
+{
     struct raw *raw = calloc(1, sizeof *raw);
     assert_non_null(raw);
     raw->body = malloc(RAW_BODY_MAX);
@@ -30,8 +35,10 @@ struct raw *raw_open(struct rig *rig, uint32_t node)
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(rig_port(rig, node)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
     int at_once = 1;
     setsockopt(raw->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+    assert_int_equal(bind(raw->fd, (struct sockaddr *)&own, sizeof own), 0);
     if (connect(raw->fd, (struct sockaddr *)&address, sizeof address))
         fail_msg("node %u cannot be reached: %s", node, strerror(errno));
     return raw;
@@ -255,6 +262,23 @@ bool raw_session_has_ended(struct rig *rig, uint32_t node, uint16_t topic, uint6
     }
     raw_close(raw, false);
     return err.code == EMB_ERR_SESSION_FENCED;
+}
+
+uint64_t raw_status(struct raw *raw, const char *name)
+{
+    struct wire_reader r;
+    struct error err = {0};
+    struct status_item item;
+    raw_frame(raw, FRAME_STATUS, NULL, 0);
+    raw_expect(raw, FRAME_STATUS_OK);
+    wire_reader_init(&r, raw->body, raw->header.body_bytes, &err);
+    for (uint32_t count = wire_get_u32(&r, "count"); count; count--) {
+        status_item_get(&r, &item);
+        if (strcmp(item.table, "broker") == 0 && strcmp(item.name, name) == 0)
+            return item.number;
+    }
+    fail_msg("a broker's status has no \"%s\"", name);
+    return 0;
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */

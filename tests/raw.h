@@ -34,6 +34,8 @@ struct raw_batch {
 };
 
 struct raw *raw_open(struct rig *rig, uint32_t node);
+/* From an address of this host, in host order, such as 127.0.0.2. */
+struct raw *raw_open_from(struct rig *rig, uint32_t node, uint32_t source);
 /* orderly, or at once with a reset */
 void raw_close(struct raw *raw, bool reset);
 
@@ -53,6 +55,8 @@ void raw_expect_end(struct raw *raw);
 int raw_error(struct raw *raw, struct error *err);
 
 void raw_hello(struct raw *raw);
+/* A number of the broker's own table. */
+uint64_t raw_status(struct raw *raw, const char *name);
 struct topic_info raw_describe(struct raw *raw, const char *topic);
 /* Opens a session (orders 5) and PUBLISH_OPEN, or only the latter. */
 void raw_publish_open(struct raw *raw, const char *topic, uint8_t acks);
