@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
 .PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan fuzz fuzz-merge \
-	bench install uninstall clean help
+	hostile bench install uninstall clean help
 
 export WERROR PREFIX DESTDIR JOBS PROCESSES
 
@@ -56,6 +56,9 @@ fuzz: ## feed every parser of outside bytes: SECONDS=n each (10), TARGET="name n
 
 fuzz-merge: ## take what fuzzing found new into tests/corpus: TARGET="name name"
 	@tools/fuzz.sh build-fuzz --merge --target "$(TARGET)"
+
+hostile: all ## measure how much hostile peers hold up a well-behaved client
+	@tools/hostile.sh build
 
 bench: all ## measure a rack against the limits of this machine, in five minutes: JSON=file
 	@tools/bench.sh build $(if $(JSON),--json >"$(JSON)")
