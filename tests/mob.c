@@ -28,7 +28,7 @@
 
 #define TICK_MS     10
 #define PORTS_MAX   32
-#define COMES_AGAIN 20 /* ticks after it was ended */
+#define COMES_AGAIN 200 /* at most so many ticks after it was ended */
 
 struct mob {
     const char *topic;
@@ -235,7 +235,8 @@ static void peer_end(struct mob *mob, struct peer *peer)
         setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(peer->fd);
     peer->fd = -1;
-    peer->again = mob->tick + (peer->kind->act == leave ? 1 : COMES_AGAIN);
+    peer->again =
+        mob->tick + 1 + (peer->kind->act == leave ? 0 : random_below(&mob->random, COMES_AGAIN));
 }
 
 static void peer_begin(struct mob *mob, struct peer *peer)

@@ -23,7 +23,7 @@ bool frame_fits(const struct connection *c, size_t body_bytes, struct error *err
     return needed <= out->capacity || memory_allows(c, needed - out->capacity, err);
 }
 
-/* What was sent is dropped before the buffer grows; an empty large buffer is given back. */
+/* What was sent is dropped before the buffer grows. */
 static bool output_make_room(struct connection *c, size_t bytes)
 {
     struct output *out = &c->output;
@@ -105,11 +105,12 @@ size_t connection_transmit(struct connection *c, const struct iovec *iov, int co
     return connection_sent(c, env_send(c->socket, iov, count, more));
 }
 
+/* Who publishes gets answers all the time and keeps a small buffer; thousands who do not, none. */
 static void output_give_back(struct connection *c)
 {
     c->output.at = 0;
     c->output.used = 0;
-    if (c->output.capacity <= 16 * OUTPUT_FIRST_BYTES)
+    if (c->publishing.open && c->output.capacity <= 16 * OUTPUT_FIRST_BYTES)
         return;
     free(c->output.bytes);
     c->output = (struct output){0};

@@ -11,10 +11,18 @@ struct status_sink {
     uint32_t row;
 };
 
+/* Cut to what fits. There are hundreds in an answer that anybody may ask for again and again. */
+static void copy_text(char *to, size_t room, const char *from)
+{
+    size_t bytes = strnlen(from, room - 1);
+    memcpy(to, from, bytes);
+    to[bytes] = 0;
+}
+
 static void put_item(struct status_sink *sink, const char *name, struct status_item *item)
 {
-    snprintf(item->table, sizeof(item->table), "%s", sink->table);
-    snprintf(item->name, sizeof(item->name), "%s", name);
+    copy_text(item->table, sizeof(item->table), sink->table);
+    copy_text(item->name, sizeof(item->name), name);
     item->row = sink->row;
     sink->fn(sink->arg, item);
 }
