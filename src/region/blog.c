@@ -109,7 +109,7 @@ static int adopt(struct blog *blog, uint32_t segment, uint64_t generation, uint6
         .state = segment_is_living(generation) ? BLOG_FULL : BLOG_RETIRED,
         .generation = generation,
         .life = ++blog->lives,
-        .last_position = end - 1,
+        .last_position = end ? end - 1 : NO_POSITION,
     };
     blog->owned++;
     segment_source_claim(blog->source, segment);
@@ -120,7 +120,7 @@ int blog_adopt(struct blog *blog, uint64_t end)
 {
     const struct segment_source *source = blog->source;
     struct segment_shared line;
-    ASSERT(end > 0 && blog->owned == 0);
+    ASSERT(blog->owned == 0);
     for (uint32_t i = 0; i < source->count; i++) {
         uint32_t segment = source->first + i;
         if (!region_segment_observe(blog->region, segment, &line) || line.owner != blog->node ||
