@@ -163,8 +163,11 @@ static void position_answer(struct fake_connection *c, const struct frame_header
     struct wire_writer w;
 
     wire_writer_init(&w, bytes, sizeof bytes);
-    if (header->type == FRAME_SESSION_OPEN)
-        wire_put_u64(&w, (uint64_t)(100 + rack->sessions_opened++) << 16);
+    if (header->type == FRAME_SESSION_OPEN) {
+        uint64_t producer = (uint64_t)(100 + rack->sessions_opened++);
+        rack->next_sequence[producer & 63] = 0; /* its place may be an older one's */
+        wire_put_u64(&w, producer << 16);
+    }
     if (header->type == FRAME_SESSION_CLOSE) {
         pthread_mutex_lock(&rack->mutex);
         rack->sessions_closed++;
