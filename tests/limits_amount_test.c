@@ -149,7 +149,7 @@ static void a_crowd_that_is_refused_leaves_nothing(void **state)
     greeted(&t);
     for (int i = 0; i < 200; i++)
         assert_non_null(script_connect(t.world.env));
-    scripted_turns(&t.world, 30, 10 * MS);
+    scripted_turns(&t.world, 100, 10 * MS);
     assert_int_equal(counters(&t).refused, 200);
     assert_int_equal(counters(&t).connections, 1);
     scripted_end(&t.world);

@@ -1,7 +1,7 @@
 /*
- * Hostile peers of a rack, all at once, in a process of its own: mob TOPIC PORT... Every 10 ms each
- * of them does its harm; whom a broker ends comes again. "ready" is printed once all have begun;
- * ends, and they with it, when its standard input does.
+ * Hostile peers of a rack, all at once, in a process of its own: mob TOPIC PORT... Each does its
+ * harm at times of its own, to the millisecond; whom a broker ends comes again. "ready" is printed
+ * once all have begun; ends, and they with it, when its standard input does.
  *
  *   idle         connect, say HELLO and nothing more          loris   a byte of a frame now and
  * then stuck        stop in the middle of a batch, and trickle   noise   any bytes deaf reader
@@ -26,9 +26,9 @@
 #include "batch/batch.h"
 #include "wire/wire.h"
 
-#define TICK_MS     10
+#define TICK_MS     1
 #define PORTS_MAX   32
-#define COMES_AGAIN 200 /* at most so many ticks after it was ended */
+#define COMES_AGAIN 2000 /* at most so many ticks after it was ended */
 
 struct mob {
     const char *topic;
@@ -199,14 +199,14 @@ static bool leave(struct mob *mob, struct peer *peer)
 }
 
 static const struct kind kinds[] = {
-    {"idle", 5000, 500, say_hello, only_look},
-    {"loris", 200, 10, begin_nothing, loris_act},
-    {"stuck", 20, 10, stuck_begin, stuck_act},
-    {"deaf reader", 50, 20, say_subscribe, only_look},
-    {"deaf writer", 20, 2, say_publish_open, say_batch},
-    {"deaf asker", 20, 5, say_hello, say_status},
-    {"noise", 10, 5, begin_nothing, noise_act},
-    {"leaver", 40, 10, leaver_begin, leave},
+    {"idle", 5000, 5000, say_hello, only_look},
+    {"loris", 200, 100, begin_nothing, loris_act},
+    {"stuck", 20, 100, stuck_begin, stuck_act},
+    {"deaf reader", 50, 200, say_subscribe, only_look},
+    {"deaf writer", 20, 20, say_publish_open, say_batch},
+    {"deaf asker", 20, 50, say_hello, say_status},
+    {"noise", 10, 50, begin_nothing, noise_act},
+    {"leaver", 40, 100, leaver_begin, leave},
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
