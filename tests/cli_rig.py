@@ -108,11 +108,14 @@ class Place(unittest.TestCase):
         for text in texts:
             self.assertIn(text, daemon.said())
 
-    def run_tool(self, *arguments, stdin="", status=0, env=None):
-        done = subprocess.run(
+    def run_tool_anyhow(self, *arguments, stdin="", env=None):
+        return subprocess.run(
             [Programs.tool, *arguments], input=stdin, capture_output=True, text=True, check=False,
             timeout=PATIENCE_S * 3, env={**ENVIRONMENT, **(env or {})},
         )  # fmt: skip
+
+    def run_tool(self, *arguments, stdin="", status=0, env=None):
+        done = self.run_tool_anyhow(*arguments, stdin=stdin, env=env)
         self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
         if status:
             self.assertTrue(done.stderr.strip(), f"{arguments}: failed without a word")

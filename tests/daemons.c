@@ -85,7 +85,7 @@ static void add_limits(struct arguments *to, const struct rack_options *o)
     add(to, "max-message", "%u", o->max_message_bytes);
     if (o->skip_timeout_ns)
         add(to, "gap-skip-timeout", "%lluns", (unsigned long long)o->skip_timeout_ns);
-    uint64_t pressure_ns = o->backpressure_ms * 1000000ULL;
+    uint64_t pressure_ns = o->limits.backpressure_ms * 1000000ULL;
     if (!pressure_ns) /* it must stay below */
         pressure_ns = min_u64(10000000000ULL, o->fence_timeout_ns / 2);
     add(to, "backpressure-time", "%lluns", (unsigned long long)pressure_ns);

@@ -126,7 +126,7 @@ static void trickling_batches_give_way_when_room_is_short(void **state)
 {
     struct test t;
     struct env_socket *peers[120];
-    struct broker_options options = {.backpressure_ms = 1000};
+    struct broker_options options = {.limits.backpressure_ms = 1000};
     scripted_begin(&t.world, options, false);
     struct env_socket *honest = publisher(&t);
     for (size_t i = 0; i < COUNT_OF(peers); i++)

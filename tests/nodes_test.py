@@ -7,10 +7,12 @@ run against daemons, too.
 
 import json
 import os
+import signal
+import socket
 import sys
 import unittest
 
-from cli_rig import Daemon, Place, Programs, Result, wait_for
+from cli_rig import PATIENCE_S, Daemon, Place, Programs, Result, wait_for
 
 STORE = "broker,replica"
 SEQUENCER = "broker,replica,sequencer"
@@ -200,6 +202,59 @@ class Nodes(Place):
         self.assertEqual(len(self.json(nodes[0], "status")["node"]), 4)
         done = self.run_tool("topic", "list", "--brokers", store.address(), status=1)
         self.assertIn("node 3 is not a broker", done.stderr)
+
+    def test_what_can_be_reloaded_is(self):
+        path = os.path.join(self.place, "node.yaml")
+
+        def configure(*lines):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+
+        configure("replicas: 0")
+        node = self.node(0, "broker,sequencer", "--config", path)
+        self.serves(node)
+        port = node.ports()[0]
+        with socket.create_connection(("127.0.0.1", port)):
+            self.json(node, "status")
+            configure("replicas: 0", "max-connections-per-client: 1", "pass-time: 1ms")
+            node.process.send_signal(signal.SIGHUP)
+            node.says("option=max-connections-per-client before=0 after=1")
+            node.says("an option has changed, which needs a restart option=pass-time")
+
+            def is_refused():
+                done = self.run_tool_anyhow("status", "--brokers", node.address())
+                return done.returncode == 1 and "connections" in done.stderr
+
+            wait_for(is_refused, "the second connection was refused")
+            configure("max-connections-per-client: many")
+            node.process.send_signal(signal.SIGHUP)
+            node.says("nothing has changed")
+            self.assertTrue(is_refused())
+            configure("replicas: 0")
+            node.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: not is_refused(), "two connections were taken again")
+        self.assertEqual(node.stop(), 0)
+
+    def test_systemd_is_told(self):
+        address = os.path.join(self.place, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.bind(address)
+            supervisor.settimeout(PATIENCE_S)
+
+            def heard(wanted):
+                while wanted not in supervisor.recv(4096).decode().splitlines():
+                    pass
+
+            early = self.node(1, "broker", env={"NOTIFY_SOCKET": address})
+            heard("READY=1")  # it waits for nobody but others
+            self.node(0, "broker,sequencer", "--replicas", "0")
+            heard("STATUS=serves; topics with replicas wait for more stores")
+            early.process.send_signal(signal.SIGHUP)
+            heard("RELOADING=1")
+            heard("READY=1")
+            early.process.send_signal(signal.SIGTERM)
+            heard("STOPPING=1")
+            self.assertEqual(early.wait(), 0)
 
     def test_the_log_as_json(self):
         node = self.node(0, SEQUENCER, "--log-format", "json", "--replicas", "0")

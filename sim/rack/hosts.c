@@ -131,8 +131,8 @@ static int make_node(struct rack_host *at, struct error *err)
         .store_file_bytes = shape->store_file_bytes,
         .store_staging_bytes = shape->store_staging_bytes,
         .sync_bytes = shape->sync_bytes,
-        .backpressure_ms = shape->backpressure_ms,
-        .limits = {.deliver_stall_ms = shape->deliver_stall_ms,
+        .limits = {.backpressure_ms = shape->backpressure_ms,
+                   .deliver_stall_ms = shape->deliver_stall_ms,
                    .request_wait_ms = 1000,
                    .max_connections = 64},
     };

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bits.h"
+
 void daemon_log(const struct daemon *d, enum log_level level, const char *message,
                 const struct log_field *fields, size_t field_count)
 {
@@ -18,6 +20,31 @@ int daemon_wait(const struct daemon *d, uint32_t milliseconds)
                             .tv_nsec = milliseconds % 1000 * 1000000L};
     int signal_number = sigtimedwait(&d->signals, NULL, &wait);
     return signal_number > 0 ? signal_number : 0;
+}
+
+static void log_change(void *arg, const char *name, bool applied, const char *before,
+                       const char *after)
+{
+    struct log_field fields[] = {LOG_TEXT("option", name), LOG_TEXT("before", before),
+                                 LOG_TEXT("after", after)};
+    daemon_log(arg, applied ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+               applied ? "an option has changed" : "an option has changed, which needs a restart",
+               fields, COUNT_OF(fields));
+}
+
+bool daemon_reload(struct daemon *d)
+{
+    struct config now;
+    struct error err;
+    daemon_log(d, LOG_LEVEL_INFO, "reads its configuration again", NULL, 0);
+    if (config_reload(&d->sources, &d->config, &now, log_change, d, &err)) {
+        struct log_field why[] = {LOG_TEXT("why", err.text)};
+        daemon_log(d, LOG_LEVEL_ERROR, "the configuration is wrong, nothing has changed", why, 1);
+        return false;
+    }
+    d->config = now;
+    d->log.shown = (enum log_level)now.log_level;
+    return true;
 }
 
 int daemon_write_ports(const struct daemon *d, const uint16_t *ports, size_t count,

@@ -29,6 +29,11 @@ void daemon_log(const struct daemon *daemon, enum log_level level, const char *m
                 const struct log_field *fields, size_t field_count);
 /* The number of the signal that came within so long, or 0. */
 int daemon_wait(const struct daemon *daemon, uint32_t milliseconds);
+/*
+ * SIGHUP: reads the configuration again, logs what has changed and what only a restart changes, and
+ * takes over the former. true: daemon->config has new values, for whoever runs on them.
+ */
+bool daemon_reload(struct daemon *daemon);
 /* --ports-file: a port a line, written whole before it has its name. Nothing without the option. */
 int daemon_write_ports(const struct daemon *daemon, const uint16_t *ports, size_t count,
                        struct error *err);

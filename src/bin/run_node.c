@@ -11,14 +11,16 @@
 #include "bin/notify.h"
 #include "bin/settings.h"
 
-#define LOOK_MS  100
-#define LEAVE_MS 15000 /* for the rack to let go of a node that stops */
+#define LOOK_MS       100
+#define REGION_STATUS "waits for the region"
+#define LEAVE_MS      15000 /* for the rack to let go of a node that stops */
 
 struct run {
     struct daemon *daemon;
     struct process *process;
     struct process_view view; /* as last told */
     bool replica_told;
+    bool limits_changed; /* and not handed over yet */
 };
 
 /* ---- telling --------------------------------------------------------------------------------- */
@@ -141,6 +143,25 @@ static enum process_state look(struct run *run, struct error *err)
     return now.state;
 }
 
+/* ---- reloading ------------------------------------------------------------------------------- */
+
+static void reload(struct run *run, const char *status)
+{
+    struct error err;
+    if (notify_reloading(run->daemon->supervisor, &err))
+        say(run, LOG_LEVEL_WARNING, err.text);
+    run->limits_changed |= daemon_reload(run->daemon);
+    tell_ready(run, status);
+}
+
+/* The node takes them in its next turn. */
+static void hand_over_limits(struct run *run)
+{
+    struct broker_limits limits = settings_limits(&run->daemon->config);
+    if (run->limits_changed && process_set_limits(run->process, &limits))
+        run->limits_changed = false;
+}
+
 /* ---- starting -------------------------------------------------------------------------------- */
 
 static bool is_stop(int signal_number)
@@ -151,10 +172,10 @@ static bool is_stop(int signal_number)
 /* Until the region is there. false: *status is the exit status. */
 static bool start(struct run *run, int *status)
 {
-    struct process_options options = settings_process(run->daemon);
     struct error err;
     bool told = false;
     for (;;) {
+        struct process_options options = settings_process(run->daemon);
         int rc = process_start(&options, &run->process, &err);
         if (rc == EMB_OK)
             return true;
@@ -165,12 +186,15 @@ static bool start(struct run *run, int *status)
         }
         if (!told) {
             say(run, LOG_LEVEL_INFO, err.text);
-            tell_ready(run, "waits for the region");
+            tell_ready(run, REGION_STATUS);
         }
         told = true;
         *status = EXIT_SUCCESS;
-        if (is_stop(daemon_wait(run->daemon, LOOK_MS)))
+        int signal_number = daemon_wait(run->daemon, LOOK_MS);
+        if (is_stop(signal_number))
             return false;
+        if (signal_number == SIGHUP)
+            reload(run, REGION_STATUS);
     }
 }
 
@@ -226,6 +250,9 @@ static int serve(struct run *run)
             return EXIT_FAILURE;
         }
         int signal_number = daemon_wait(run->daemon, LOOK_MS);
+        if (signal_number == SIGHUP)
+            reload(run, state_text(run->view.state));
+        hand_over_limits(run);
         if (!is_stop(signal_number))
             continue;
         say(run, LOG_LEVEL_INFO, "stops");

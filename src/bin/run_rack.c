@@ -45,11 +45,17 @@ static void announce(const struct daemon *d, struct rack *rack, const struct rac
 }
 
 /* Waits for a signal to stop; a failure of a part is told, of the rack ends it. */
-static int run_until_stopped(const struct daemon *d, struct rack *rack)
+static int run_until_stopped(struct daemon *d, struct rack *rack)
 {
     uint64_t told = 0;
+    bool limits_changed = false; /* and not taken everywhere yet */
     for (;;) {
         int signal_number = daemon_wait(d, LOOK_MS);
+        if (signal_number == SIGHUP)
+            limits_changed |= daemon_reload(d);
+        struct broker_limits limits = settings_limits(&d->config);
+        if (limits_changed)
+            limits_changed = !rack_set_limits(rack, &limits);
         if (signal_number == SIGTERM || signal_number == SIGINT) {
             if (d->config.log_level >= LOG_LEVEL_INFO)
                 printf("embarcaderod: %s: stopping\n", strsignal(signal_number));

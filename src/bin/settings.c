@@ -1,7 +1,5 @@
 #include "bin/settings.h"
 
-#include <unistd.h>
-
 #define NS_PER_MS 1000000
 
 static struct geometry geometry_of(const struct config *c)
@@ -14,6 +12,21 @@ static struct geometry geometry_of(const struct config *c)
                              .goi_segment_entries = (uint32_t)c->goi_segment_entries,
                              .topics = (uint32_t)c->topics,
                              .sessions = (uint32_t)c->sessions};
+}
+
+struct broker_limits settings_limits(const struct config *c)
+{
+    return (struct broker_limits){
+        .max_connections = (uint32_t)c->max_connections,
+        .max_connections_per_client = (uint32_t)c->max_connections_per_client,
+        .idle_timeout_ms = (uint32_t)(c->idle_timeout_ns / NS_PER_MS),
+        .frame_timeout_ms = (uint32_t)(c->frame_timeout_ns / NS_PER_MS),
+        .client_memory_bytes = c->client_memory_bytes,
+        .request_wait_ms = (uint32_t)(c->request_wait_ns / NS_PER_MS),
+        .deliver_stall_ms = (uint32_t)(c->deliver_stall_ns / NS_PER_MS),
+        .high_percent = (uint32_t)c->backpressure_high_percent,
+        .low_percent = (uint32_t)c->backpressure_low_percent,
+        .backpressure_ms = (uint32_t)(c->backpressure_time_ns / NS_PER_MS)};
 }
 
 struct rack_options settings_rack(const struct daemon *d, const char *region_url)
@@ -37,10 +50,7 @@ struct rack_options settings_rack(const struct daemon *d, const char *region_url
                                  .skip_timeout_ns = c->gap_skip_timeout_ns,
                                  .max_batch_bytes = (uint32_t)c->max_batch_bytes,
                                  .max_message_bytes = (uint32_t)c->max_message_bytes,
-                                 .high_percent = (uint32_t)c->backpressure_high_percent,
-                                 .low_percent = (uint32_t)c->backpressure_low_percent,
-                                 .backpressure_ms =
-                                     (uint32_t)(c->backpressure_time_ns / NS_PER_MS)};
+                                 .limits = settings_limits(c)};
 }
 
 struct process_options settings_process(const struct daemon *d)
@@ -66,8 +76,5 @@ struct process_options settings_process(const struct daemon *d)
                                     .skip_timeout_ns = c->gap_skip_timeout_ns,
                                     .max_batch_bytes = (uint32_t)c->max_batch_bytes,
                                     .max_message_bytes = (uint32_t)c->max_message_bytes,
-                                    .high_percent = (uint32_t)c->backpressure_high_percent,
-                                    .low_percent = (uint32_t)c->backpressure_low_percent,
-                                    .backpressure_ms =
-                                        (uint32_t)(c->backpressure_time_ns / NS_PER_MS)};
+                                    .limits = settings_limits(c)};
 }

@@ -9,5 +9,7 @@
 /* Texts are the configuration's, or the caller's. */
 struct rack_options settings_rack(const struct daemon *daemon, const char *region_url);
 struct process_options settings_process(const struct daemon *daemon);
+/* Of a configuration, for example one that was read again. */
+struct broker_limits settings_limits(const struct config *config);
 
 #endif

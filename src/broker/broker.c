@@ -12,9 +12,6 @@ static void options_complete(struct broker_options *o, const struct region *regi
 {
     default_u32(&o->max_batch_bytes, (uint32_t)min_u64(4u << 20, region->geometry.segment_bytes));
     default_u32(&o->max_message_bytes, (uint32_t)min_u64(1u << 20, o->max_batch_bytes));
-    default_u32(&o->high_percent, 80);
-    default_u32(&o->low_percent, o->high_percent < 50 ? o->high_percent : 50);
-    default_u32(&o->backpressure_ms, 10000);
     limits_complete(&o->limits);
 }
 
@@ -42,11 +39,6 @@ static int check_options(const struct broker_options *o, const struct region *re
     if (o->node >= NODE_MAX)
         return error_set(err, EMB_ERR_INVALID_SETTING, "node is %u; 0 to %d are accepted", o->node,
                          NODE_MAX - 1);
-    if (o->high_percent > 100 || o->low_percent > o->high_percent)
-        return error_set(
-            err, EMB_ERR_INVALID_SETTING,
-            "high_percent is %u and low_percent %u; 1 <= low <= high <= 100 is accepted",
-            o->high_percent, o->low_percent);
     int code = limits_check(&o->limits, err);
     return code ? code : check_sizes(o, region, err);
 }
@@ -90,8 +82,8 @@ static struct broker *broker_new(const struct broker_options *options)
     b->reading = NO_POSITION;
     lists_init(b);
     pending_init(&b->pending);
-    pressure_init(&b->pressure, options->high_percent, options->low_percent,
-                  options->backpressure_ms * 1000000ULL);
+    pressure_set(&b->pressure, options->limits.high_percent, options->limits.low_percent,
+                 options->limits.backpressure_ms * 1000000ULL);
     b->scratch = malloc(SCRATCH_BYTES);
     if (b->scratch)
         return b;

@@ -18,7 +18,8 @@
 
 struct broker;
 
-/* What clients may take. What is 0 takes its default; "none" means that there is no limit. */
+/* What clients may take, and when they are held back: may be changed while the broker works. What
+   is 0 takes its default; "none" means that there is no limit. */
 struct broker_limits {
     uint32_t max_connections;            /* 10000; at most 1000000 */
     uint32_t max_connections_per_client; /* of one address; none */
@@ -29,6 +30,9 @@ struct broker_limits {
     uint64_t client_memory_bytes; /* 64 MiB: all that the broker allocates for one connection */
     uint32_t request_wait_ms;     /* 10000: for the position or the admission a request needs */
     uint32_t deliver_stall_ms;    /* 500: how long a slow subscriber may hold a wanted segment */
+    uint32_t high_percent;        /* 80: of ring or segments; above it sockets are not read */
+    uint32_t low_percent;         /* 50: below it they are again */
+    uint32_t backpressure_ms;     /* 10000: above the mark for so long, batches are refused */
 };
 
 typedef void broker_status_fn(void *arg, const struct status_item *item);
@@ -46,9 +50,6 @@ struct broker_options {
     /* What is 0 below takes its default. */
     uint32_t max_batch_bytes;   /* 4 MiB; at most a segment, below 16 MiB */
     uint32_t max_message_bytes; /* 1 MiB; told to clients */
-    uint32_t high_percent;      /* 80 */
-    uint32_t low_percent;       /* 50 */
-    uint32_t backpressure_ms;   /* 10000: above the mark for so long, batches are refused */
     struct broker_limits limits;
     /* What other roles of the node add to STATUS answers; may be NULL. */
     void (*more_status)(void *more_arg, broker_status_fn *fn, void *arg);

@@ -187,8 +187,8 @@ static void update(struct pressure *pressure, struct pressure_levels now, uint64
 static void pressure_has_hysteresis(void **state)
 {
     (void)state;
-    struct pressure p;
-    pressure_init(&p, 80, 50, 1000);
+    struct pressure p = {0};
+    pressure_set(&p, 80, 50, 1000);
     update(&p, levels(80, 800), 1);
     assert_false(p.paused);
     update(&p, levels(81, 0), 2);
@@ -208,8 +208,8 @@ static void pressure_has_hysteresis(void **state)
 static void pressure_refuses_after_its_time(void **state)
 {
     (void)state;
-    struct pressure p;
-    pressure_init(&p, 80, 50, 1000);
+    struct pressure p = {0};
+    pressure_set(&p, 80, 50, 1000);
     update(&p, levels(90, 0), 5000);
     assert_false(p.refusing);
     update(&p, levels(60, 0), 5999);
@@ -225,9 +225,9 @@ static void pressure_refuses_after_its_time(void **state)
 static void pressure_begins_when_a_batch_finds_no_place(void **state)
 {
     (void)state;
-    struct pressure p;
+    struct pressure p = {0};
     struct pressure_levels low = levels(60, 600);
-    pressure_init(&p, 80, 50, 1000);
+    pressure_set(&p, 80, 50, 1000);
     low.blocked = true;
     update(&p, low, 1);
     assert_true(p.paused);
@@ -246,10 +246,10 @@ static void pressure_begins_when_a_batch_finds_no_place(void **state)
 static void pressure_leaves_progress_with_eight_slots(void **state)
 {
     (void)state;
-    struct pressure p;
+    struct pressure p = {0};
     struct slot_ring ring;
     struct lane_slot slot;
-    pressure_init(&p, 80, 50, 1000);
+    pressure_set(&p, 80, 50, 1000);
     assert_int_equal(slot_ring_init(&ring, 8, 0), EMB_OK);
     while (!p.paused) {
         assert_true(slot_ring_has_room(&ring, false));

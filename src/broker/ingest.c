@@ -201,7 +201,7 @@ void ingest_scan_stalled(struct broker *b)
     if (!b->pressure.paused || b->now_ns < b->stall_scan_ns)
         return;
     b->stall_scan_ns = b->now_ns + STALL_SCAN_NS;
-    uint64_t patience_ns = b->options.backpressure_ms * 500000ULL;
+    uint64_t patience_ns = b->options.limits.backpressure_ms * 500000ULL;
     struct list *next;
     for (struct list *at = b->receiving.next; at != &b->receiving; at = next) {
         next = at->next;

@@ -230,7 +230,7 @@ void lane_publish(struct broker *b, struct pbr_entry_shared *entry, const struct
 static uint64_t retry_below_wanted(const struct broker *b, uint64_t paused_ns)
 {
     const struct slot_ring *slots = &b->lane.slots;
-    uint32_t low = b->options.low_percent;
+    uint32_t low = b->options.limits.low_percent;
     uint64_t wanted = 0;
     if (paused_ns >= RETRY_RING_NS && pressure_above(slot_ring_used(slots), slots->capacity, low))
         wanted = slot_ring_half_behind(slots);

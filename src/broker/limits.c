@@ -11,6 +11,9 @@ void limits_complete(struct broker_limits *limits)
     default_u32(&limits->frame_timeout_ms, 10000);
     default_u32(&limits->request_wait_ms, 10000);
     default_u32(&limits->deliver_stall_ms, 500);
+    default_u32(&limits->high_percent, 80);
+    default_u32(&limits->low_percent, limits->high_percent < 50 ? limits->high_percent : 50);
+    default_u32(&limits->backpressure_ms, 10000);
     if (limits->client_memory_bytes == 0)
         limits->client_memory_bytes = 64u << 20;
 }
@@ -25,6 +28,11 @@ int limits_check(const struct broker_limits *limits, struct error *err)
         return error_set(err, EMB_ERR_INVALID_SETTING,
                          "client_memory_bytes is %" PRIu64 "; at least %u is accepted",
                          limits->client_memory_bytes, CLIENT_MEMORY_LEAST);
+    if (limits->high_percent > 100 || limits->low_percent > limits->high_percent)
+        return error_set(
+            err, EMB_ERR_INVALID_SETTING,
+            "high_percent is %u and low_percent %u; 1 <= low <= high <= 100 is accepted",
+            limits->high_percent, limits->low_percent);
     return EMB_OK;
 }
 
@@ -33,9 +41,12 @@ int broker_set_limits(struct broker *b, const struct broker_limits *limits, stru
     struct broker_limits complete = *limits;
     limits_complete(&complete);
     int code = limits_check(&complete, err);
-    if (code == EMB_OK)
-        b->options.limits = complete;
-    return code;
+    if (code != EMB_OK)
+        return code;
+    b->options.limits = complete;
+    pressure_set(&b->pressure, complete.high_percent, complete.low_percent,
+                 complete.backpressure_ms * 1000000ULL);
+    return EMB_OK;
 }
 
 static size_t ring_bytes(const struct ring *ring)

@@ -2,13 +2,13 @@
 
 #include "base/assert.h"
 
-void pressure_init(struct pressure *pressure, uint32_t high_percent, uint32_t low_percent,
-                   uint64_t refuse_after_ns)
+void pressure_set(struct pressure *pressure, uint32_t high_percent, uint32_t low_percent,
+                  uint64_t refuse_after_ns)
 {
     ASSERT(low_percent <= high_percent && high_percent <= 100);
-    *pressure = (struct pressure){.high_percent = high_percent,
-                                  .low_percent = low_percent,
-                                  .refuse_after_ns = refuse_after_ns};
+    pressure->high_percent = high_percent;
+    pressure->low_percent = low_percent;
+    pressure->refuse_after_ns = refuse_after_ns;
 }
 
 bool pressure_above(uint64_t used, uint64_t total, uint32_t percent)

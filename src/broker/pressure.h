@@ -28,8 +28,9 @@ struct pressure_levels {
     bool idle;    /* no slot is under way and the largest batch would find its place */
 };
 
-void pressure_init(struct pressure *pressure, uint32_t high_percent, uint32_t low_percent,
-                   uint64_t refuse_after_ns);
+/* The marks of a zero-initialised one, or other ones from now on. */
+void pressure_set(struct pressure *pressure, uint32_t high_percent, uint32_t low_percent,
+                  uint64_t refuse_after_ns);
 void pressure_update(struct pressure *pressure, const struct pressure_levels *levels,
                      uint64_t now_ns);
 /* used is more than percent of total. */

@@ -107,9 +107,6 @@ static int open_broker(struct node *node, struct error *err)
                                      .port = o->port,
                                      .max_batch_bytes = o->max_batch_bytes,
                                      .max_message_bytes = o->max_message_bytes,
-                                     .high_percent = o->high_percent,
-                                     .low_percent = o->low_percent,
-                                     .backpressure_ms = o->backpressure_ms,
                                      .limits = o->limits,
                                      .more_status = more_status,
                                      .more_arg = node};
@@ -285,6 +282,11 @@ int node_failure(const struct node *node, struct error *err)
     int rc = may_be_out(node) || node->leave == NODE_LEFT ? EMB_OK
                                                           : follower_failure(node->follower, err);
     return rc ? rc : member_failure(node->member, err);
+}
+
+void node_set_limits(struct node *node, const struct broker_limits *limits)
+{
+    broker_set_limits(node->broker, limits, NULL);
 }
 
 int node_replica_failure(const struct node *node, struct error *err)

@@ -33,7 +33,6 @@ struct node_options {
     uint64_t store_file_bytes, store_staging_bytes; /* 0: the store's defaults */
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;
-    uint32_t high_percent, low_percent, backpressure_ms;
     struct broker_limits limits;
 };
 
@@ -66,6 +65,9 @@ enum node_leave node_leave_state(const struct node *node, struct error *err);
 /* Bit per node of the rack whose heartbeat has not moved for a second (MEMBER_SILENT_NS). */
 uint32_t node_silent_nodes(const struct node *node);
 uint16_t node_port(const struct node *node);
+/* Other limits from now on, in the node's thread. They have been checked: impossible ones change
+   nothing. */
+void node_set_limits(struct node *node, const struct broker_limits *limits);
 /* EMB_OK, or why its follower cannot go on: the node has ended. */
 int node_failure(const struct node *node, struct error *err);
 /* EMB_OK, or why its replica has ended: the node goes on without counting for durability. */

@@ -6,6 +6,7 @@
 
 #include "cluster/member.h"
 #include "node/bells.h"
+#include "node/handover.h"
 #include "node/prefault.h"
 #include "node/report.h"
 #include "node/seat.h"
@@ -25,6 +26,7 @@ struct process {
     struct prefault *prefault;
 
     struct flag leave; /* asked for by the caller */
+    struct handover limits;
     /* Written by the node's thread. */
     struct flag state, sequencer, live, silent;
     struct report failed, cannot_leave, replica_failed;
@@ -56,6 +58,7 @@ static int watch_turn(void *state, uint64_t now_ns)
     struct error err;
     if (flag_load_acquire(&p->leave))
         node_leave(p->node);
+    handover_take(&p->limits, p->node);
     if (node_failure(p->node, &err))
         report_once(&p->failed, &err);
     if (node_replica_failure(p->node, &err))
@@ -155,9 +158,7 @@ static int make_node(struct process *p, struct error *err)
                                    .sync_bytes = o->sync_bytes,
                                    .max_batch_bytes = o->max_batch_bytes,
                                    .max_message_bytes = o->max_message_bytes,
-                                   .high_percent = o->high_percent,
-                                   .low_percent = o->low_percent,
-                                   .backpressure_ms = o->backpressure_ms};
+                                   .limits = o->limits};
     int rc = node_create(&options, &p->node, err);
     if (rc)
         return rc;
@@ -253,6 +254,13 @@ int process_start(const struct process_options *options, struct process **out, s
     }
     *out = p;
     return EMB_OK;
+}
+
+bool process_set_limits(struct process *p, const struct broker_limits *limits)
+{
+    bool given = handover_give(&p->limits, limits);
+    runner_wake(p->runners[0]);
+    return given;
 }
 
 void process_leave(struct process *p)

@@ -27,7 +27,7 @@ struct process_options {
     uint64_t sync_bytes;
     uint64_t pass_ns, fence_timeout_ns, skip_timeout_ns;
     uint32_t max_batch_bytes, max_message_bytes;
-    uint32_t high_percent, low_percent, backpressure_ms;
+    struct broker_limits limits;
 };
 
 struct process;
@@ -41,6 +41,9 @@ int process_start(const struct process_options *options, struct process **proces
                   struct error *err);
 /* Begins to leave the rack (node_leave). */
 void process_leave(struct process *process);
+/* Other limits for clients, taken in the node's next turn; checked before. false: earlier ones have
+   not been taken yet, try again. */
+bool process_set_limits(struct process *process, const struct broker_limits *limits);
 /* Ends the threads and closes all. A node that has left says so in its line. */
 void process_stop(struct process *process);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/handover.h"
 #include "node/node.h"
 #include "node/place.h"
 #include "node/prefault.h"
@@ -19,6 +20,7 @@ struct rack_node {
     struct node *node;
     struct report ended;
     struct report replica_ended;
+    struct handover limits;
 };
 
 struct rack {
@@ -104,6 +106,7 @@ static int watch_turn(void *state, uint64_t now_ns)
 {
     struct rack_node *place = state;
     struct error failure;
+    handover_take(&place->limits, place->node);
     if (node_failure(place->node, &failure))
         report_once(&place->ended, &failure);
     if (node_replica_failure(place->node, &failure))
@@ -136,9 +139,6 @@ static int make_node(struct rack *rack, uint32_t id, struct error *err)
                                    .sync_bytes = o->sync_bytes,
                                    .max_batch_bytes = o->max_batch_bytes,
                                    .max_message_bytes = o->max_message_bytes,
-                                   .high_percent = o->high_percent,
-                                   .low_percent = o->low_percent,
-                                   .backpressure_ms = o->backpressure_ms,
                                    .limits = o->limits};
     struct rack_node *place = &rack->nodes[id];
     place->rack = rack;
@@ -252,6 +252,14 @@ void rack_stop(struct rack *rack, bool keep)
 }
 
 /* ---- queries --------------------------------------------------------------------------------- */
+
+bool rack_set_limits(struct rack *rack, const struct broker_limits *limits)
+{
+    bool given = true;
+    for (uint32_t id = 0; id < rack->options.nodes; id++)
+        given &= handover_give(&rack->nodes[id].limits, limits);
+    return given;
+}
 
 uint16_t rack_port(const struct rack *rack, uint32_t node)
 {

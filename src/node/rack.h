@@ -33,7 +33,6 @@ struct rack_options {
     uint64_t sync_bytes;
     uint64_t pass_ns, fence_timeout_ns, skip_timeout_ns;
     uint32_t max_batch_bytes, max_message_bytes;
-    uint32_t high_percent, low_percent, backpressure_ms;
     struct broker_limits limits;
 };
 
@@ -43,6 +42,9 @@ struct rack;
 int rack_start(const struct rack_options *options, struct rack **rack, struct error *err);
 /* Stops the threads, closes the stores. keep: the region stays, else it is removed. */
 void rack_stop(struct rack *rack, bool keep);
+/* Other limits for clients of all nodes, taken in their next turns; checked before. false: earlier
+   ones have not been taken everywhere yet, try again. */
+bool rack_set_limits(struct rack *rack, const struct broker_limits *limits);
 uint16_t rack_port(const struct rack *rack, uint32_t node);
 /* EMB_OK, or the first node or sequencer that has ended and why. May be asked at any time. */
 int rack_failure(struct rack *rack, struct error *err);

@@ -29,8 +29,8 @@ static void begin(struct world *world, const uint8_t *bytes, size_t count)
 {
     *world = (struct world){.in = {bytes, count}};
     uint8_t flags = input_u8(&world->in);
-    struct broker_options options = {.backpressure_ms = 50,
-                                     .limits = {.max_connections = flags & 2 ? 3 : 0,
+    struct broker_options options = {.limits = {.backpressure_ms = 50,
+                                                .max_connections = flags & 2 ? 3 : 0,
                                                 .max_connections_per_client = flags & 4 ? 1 : 0,
                                                 .idle_timeout_ms = flags & 8 ? 300 : 0,
                                                 .frame_timeout_ms = flags & 16 ? 100 : 0,
