@@ -87,7 +87,7 @@ static const struct planted_bug bugs[BUG_COUNT] = {
     [BUG_JOINER_TRUSTS_CHECKPOINT] = {"joiner-trusts-checkpoint",
                                       "a node that joins takes all its checkpoint covers to be "
                                       "durable",
-                                      "acks|readers", 2000},
+                                      "acks|readers|reuse", 4000},
     [BUG_STORE_BEGINS_LATE] = {"store-begins-late",
                                "a store that joins begins where its node reads, not at its "
                                "admission",
