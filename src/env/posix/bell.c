@@ -46,10 +46,12 @@ int env_bell_hang(struct env_poller *poller, const char *name, struct env_bell *
     struct sockaddr_un address;
     socklen_t bytes = address_of(name, &address);
     struct env_bell *made = calloc(1, sizeof *made);
-    int fd = made ? socket_open() : -1;
+    if (!made)
+        return error_set(err, EMB_ERR_NO_MEMORY, "no memory for bell %s", name);
+    int fd = socket_open();
     int rc = EMB_OK;
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, bytes))
-        rc = posix_error(err, made ? errno : ENOMEM, "bell %s", name);
+        rc = posix_error(err, errno, "bell %s", name);
     if (rc == EMB_OK)
         rc = posix_source_add(poller, &made->source, fd, err);
     if (rc) {
