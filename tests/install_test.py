@@ -82,7 +82,7 @@ def files_below(root):
 
 
 def setUpModule():
-    Installed.root = tempfile.mkdtemp(prefix="installed-", dir=os.getcwd())
+    Installed.root = tempfile.mkdtemp(prefix="installed-", dir=Installed.build)
     unittest.addModuleCleanup(shutil.rmtree, Installed.root)
     unittest.addModuleCleanup(log_restore)
     install()
@@ -177,7 +177,7 @@ class InstallTest(unittest.TestCase):
             self.assertIn(f"{link.split('/man3/')[0]}/{target}", Installed.files)
 
     def test_uninstall_removes_all_of_it(self):
-        other = tempfile.mkdtemp(prefix="uninstalled-", dir=os.getcwd())
+        other = tempfile.mkdtemp(prefix="uninstalled-", dir=Installed.build)
         self.addCleanup(shutil.rmtree, other)
         log_restore()
         kept, Installed.root = Installed.root, other

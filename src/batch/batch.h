@@ -22,10 +22,11 @@
 
 #include "base/error.h"
 
-#define BATCH_HEADER_BYTES 61u
-#define BATCH_MAX_BYTES    ((16u << 20) - 1)
-#define BATCH_MAX_MESSAGES ((BATCH_MAX_BYTES - BATCH_HEADER_BYTES) / 7) /* 7: an empty record */
-#define BATCH_NO_PRODUCER  UINT64_MAX /* producer id of orders 0-2 and of META */
+#define BATCH_HEADER_BYTES  61u
+#define BATCH_MAX_BYTES     ((16u << 20) - 1)
+#define BATCH_MAX_MESSAGES  ((BATCH_MAX_BYTES - BATCH_HEADER_BYTES) / 7) /* 7: an empty record */
+#define BATCH_TIMESTAMP_MAX ((1ULL << 48) - 1) /* ms since 1970: the log's entries have 6 bytes */
+#define BATCH_NO_PRODUCER   UINT64_MAX         /* producer id of orders 0-2 and of META */
 
 enum batch_compression { BATCH_NONE = 0, BATCH_LZ4 = 3, BATCH_ZSTD = 4 };
 

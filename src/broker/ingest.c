@@ -8,7 +8,6 @@
 #include "base/assert.h"
 
 #define CLIENT_SEQUENCE_MAX    (UINT64_MAX >> 1)
-#define TIMESTAMP_MAX          ((1ULL << 48) - 1)
 #define ROOM_RESUMES_PER_CYCLE 64
 
 static int check_size(const struct connection *c, const struct frame_header *frame)
@@ -17,8 +16,8 @@ static int check_size(const struct connection *c, const struct frame_header *fra
         return EMB_ERR_BATCH_TOO_LARGE;
     if (frame->body_bytes < BATCH_HEADER_BYTES || frame->message_count == 0)
         return EMB_ERR_CORRUPT_BATCH;
-    /* The log's entries have six bytes for it; replicas compare with what stands in the batch. */
-    return frame->max_timestamp_ms > TIMESTAMP_MAX ? EMB_ERR_CORRUPT_BATCH : EMB_OK;
+    /* Replicas compare what the log's entry keeps of it with what stands in the batch. */
+    return frame->max_timestamp_ms > BATCH_TIMESTAMP_MAX ? EMB_ERR_CORRUPT_BATCH : EMB_OK;
 }
 
 static int check_sequence(const struct connection *c, const struct frame_header *frame)

@@ -7,7 +7,6 @@
 #include "client/options.h"
 
 #define CLOSE_ANSWER_MS 1000u
-#define TIMESTAMP_MAX   ((1ull << 48) - 1) /* a broker refuses the batch and ends the session */
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -195,9 +194,10 @@ static int message_check(const struct emb_message *m, struct error *err)
     if (m->headers == NULL && m->header_count > 0)
         return error_set(err, EMB_ERR_INVALID_ARGUMENT, "headers is NULL, and header_count is %u",
                          m->header_count);
-    if (m->timestamp_ms > TIMESTAMP_MAX)
+    if (m->timestamp_ms > BATCH_TIMESTAMP_MAX)
         return error_set(err, EMB_ERR_INVALID_ARGUMENT, "timestamp_ms is %llu; at most %llu",
-                         (unsigned long long)m->timestamp_ms, (unsigned long long)TIMESTAMP_MAX);
+                         (unsigned long long)m->timestamp_ms,
+                         (unsigned long long)BATCH_TIMESTAMP_MAX);
     for (uint32_t i = 0; i < m->header_count; i++) {
         int code = header_check(&m->headers[i], i, err);
         if (code != EMB_OK)
