@@ -12,7 +12,7 @@
 #include "tests/rig.h"
 
 #define PATH_BYTES (RIG_PATH + 32)
-#define ARGS_MOST  64
+#define ARGS_MOST  80
 #define ARG_BYTES  96
 
 struct arguments {
@@ -78,17 +78,39 @@ static void add_node(struct arguments *to, const struct daemons *d, uint32_t nod
     add(to, "ports-file", "%s", path);
 }
 
-static void add_limits(struct arguments *to, const struct rack_options *o)
+static void add_order(struct arguments *to, const struct rack_options *o)
 {
     add(to, "gap-fence-timeout", "%lluns", (unsigned long long)o->fence_timeout_ns);
-    add(to, "max-batch", "%u", o->max_batch_bytes);
-    add(to, "max-message", "%u", o->max_message_bytes);
     if (o->skip_timeout_ns)
         add(to, "gap-skip-timeout", "%lluns", (unsigned long long)o->skip_timeout_ns);
-    uint64_t pressure_ns = o->limits.backpressure_ms * 1000000ULL;
-    if (!pressure_ns) /* it must stay below */
-        pressure_ns = min_u64(10000000000ULL, o->fence_timeout_ns / 2);
-    add(to, "backpressure-time", "%lluns", (unsigned long long)pressure_ns);
+}
+
+/* Those that the test sets; the others have the same defaults in both forms. */
+static void add_limits(struct arguments *to, const struct rack_options *o)
+{
+    const struct broker_limits *l = &o->limits;
+    const struct {
+        const char *name, *unit;
+        uint64_t value;
+    } rows[] = {
+        {"max-batch", "", o->max_batch_bytes},
+        {"max-message", "", o->max_message_bytes},
+        {"max-connections", "", l->max_connections},
+        {"max-connections-per-client", "", l->max_connections_per_client},
+        {"client-memory", "", l->client_memory_bytes},
+        {"idle-timeout", "ms", l->idle_timeout_ms},
+        {"frame-timeout", "ms", l->frame_timeout_ms},
+        {"request-wait", "ms", l->request_wait_ms},
+        {"deliver-stall", "ms", l->deliver_stall_ms},
+        {"backpressure-high", "", l->high_percent},
+        {"backpressure-low", "", l->low_percent},
+        /* it must stay below the fence timeout, which tests shorten */
+        {"backpressure-time", "ms",
+         l->backpressure_ms ? l->backpressure_ms : min_u64(10000, o->fence_timeout_ns / 2000000)},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].value)
+            add(to, rows[i].name, "%llu%s", (unsigned long long)rows[i].value, rows[i].unit);
 }
 
 /* ---- processes ------------------------------------------------------------------------------- */
@@ -101,6 +123,7 @@ static void run(struct daemons *d, uint32_t node, const char *program)
     arguments->list[arguments->count++] = (char *)program;
     add_region(arguments, d->options);
     add_node(arguments, d, node);
+    add_order(arguments, d->options);
     add_limits(arguments, d->options);
     path_of(d, node, "log", log);
     d->pids[node] = fork();

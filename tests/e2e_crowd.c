@@ -22,7 +22,7 @@ struct crowd {
 static void crowd_run(struct rig *rig, unsigned count, const char *hello)
 {
     char port[16], number[16];
-    snprintf(port, sizeof port, "%u", rack_port(rig->rack, 1));
+    snprintf(port, sizeof port, "%u", rig_port(rig, 1));
     snprintf(number, sizeof number, "%u", count);
     execl(EMB_CROWD, "crowd", port, number, hello, (char *)NULL);
     _exit(127);
@@ -151,8 +151,8 @@ static void there_are_no_descriptors_left(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"five_thousand_do_nothing", five_thousand_do_nothing, true},
-        {"there_are_no_descriptors_left", there_are_no_descriptors_left, true},
+        {"five_thousand_do_nothing", five_thousand_do_nothing, RIG_EVERYWHERE},
+        {"there_are_no_descriptors_left", there_are_no_descriptors_left, RIG_FIRST_MODE},
     };
     return rig_run("e2e-crowd", cases, sizeof cases / sizeof *cases);
 }

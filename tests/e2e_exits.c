@@ -255,11 +255,11 @@ static void messages_at_their_limit(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"after_every_frame", after_every_frame, true},
-        {"at_every_byte_of_a_batch", at_every_byte_of_a_batch, false},
-        {"sizes_at_their_limits", sizes_at_their_limits, false},
-        {"counts_at_their_limits", counts_at_their_limits, true},
-        {"messages_at_their_limit", messages_at_their_limit, true},
+        {"after_every_frame", after_every_frame, RIG_EVERYWHERE},
+        {"at_every_byte_of_a_batch", at_every_byte_of_a_batch, RIG_EVERYWHERE},
+        {"sizes_at_their_limits", sizes_at_their_limits, RIG_EVERYWHERE},
+        {"counts_at_their_limits", counts_at_their_limits, RIG_EVERYWHERE},
+        {"messages_at_their_limit", messages_at_their_limit, RIG_EVERYWHERE},
     };
     return rig_run("e2e-exits", cases, COUNT_OF(cases));
 }

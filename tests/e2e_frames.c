@@ -475,15 +475,15 @@ static void sequences_are_kept(void **state)
 int main(void)
 {
     const struct rig_case cases[] = {
-        {"bent_headers_end_their_connection", bent_headers_end_their_connection, RIG_FIRST_MODE},
+        {"bent_headers_end_their_connection", bent_headers_end_their_connection, RIG_EVERYWHERE},
         {"impossible_produce_headers_end_their_connection",
-         impossible_produce_headers_end_their_connection, RIG_FIRST_MODE},
+         impossible_produce_headers_end_their_connection, RIG_EVERYWHERE},
         {"noise_is_survived", noise_is_survived, RIG_EVERYWHERE},
-        {"bent_bodies_are_answered", bent_bodies_are_answered, RIG_FIRST_MODE},
-        {"texts_are_looked_into", texts_are_looked_into, RIG_FIRST_MODE},
-        {"impossible_requests_are_named", impossible_requests_are_named, RIG_FIRST_MODE},
+        {"bent_bodies_are_answered", bent_bodies_are_answered, RIG_EVERYWHERE},
+        {"texts_are_looked_into", texts_are_looked_into, RIG_EVERYWHERE},
+        {"impossible_requests_are_named", impossible_requests_are_named, RIG_EVERYWHERE},
         {"bent_batches_are_refused", bent_batches_are_refused, RIG_EVERYWHERE},
-        {"produce_needs_publish_open", produce_needs_publish_open, RIG_FIRST_MODE},
+        {"produce_needs_publish_open", produce_needs_publish_open, RIG_EVERYWHERE},
         {"too_large_a_batch_is_read_away", too_large_a_batch_is_read_away, RIG_EVERYWHERE},
         {"sequences_are_kept", sequences_are_kept, RIG_EVERYWHERE},
     };

@@ -255,11 +255,11 @@ int main(void)
 {
     const struct rig_case cases[] = {
         {"breaking_off_in_a_batch", breaking_off_in_a_batch, RIG_EVERYWHERE},
-        {"breaking_off_in_a_request", breaking_off_in_a_request, RIG_FIRST_MODE},
-        {"asking_and_leaving", asking_and_leaving, RIG_FIRST_MODE},
-        {"one_byte_at_a_time", one_byte_at_a_time, RIG_FIRST_MODE},
+        {"breaking_off_in_a_request", breaking_off_in_a_request, RIG_EVERYWHERE},
+        {"asking_and_leaving", asking_and_leaving, RIG_EVERYWHERE},
+        {"one_byte_at_a_time", one_byte_at_a_time, RIG_EVERYWHERE},
         {"nobody_reads_the_acks", nobody_reads_the_acks, RIG_EVERYWHERE},
-        {"many_do_nothing", many_do_nothing, RIG_FIRST_MODE},
+        {"many_do_nothing", many_do_nothing, RIG_EVERYWHERE},
         {"subscribers_that_never_read", subscribers_that_never_read, RIG_EVERYWHERE},
         {"publishers_that_stop_within_a_batch", publishers_that_stop_within_a_batch,
          RIG_EVERYWHERE},

@@ -339,9 +339,9 @@ int main(void)
          RIG_EVERYWHERE},
         {"odd_messages_survive", odd_messages_survive, RIG_EVERYWHERE},
         {"a_message_without_time_gets_the_present", a_message_without_time_gets_the_present,
-         RIG_FIRST_MODE},
+         RIG_EVERYWHERE},
         {"too_large_is_refused_with_the_limit", too_large_is_refused_with_the_limit,
-         RIG_FIRST_MODE},
+         RIG_EVERYWHERE},
     };
     return rig_run("e2e-main", cases, COUNT_OF(cases));
 }

@@ -341,8 +341,8 @@ int main(void)
         {"a_gap_fences_the_session", a_gap_fences_the_session, RIG_EVERYWHERE},
         {"a_gap_is_skipped_where_the_topic_says_so", a_gap_is_skipped_where_the_topic_says_so,
          RIG_EVERYWHERE},
-        {"sessions_are_limited_by_the_region", sessions_are_limited_by_the_region, RIG_FIRST_MODE},
-        {"sessions_come_and_go", sessions_come_and_go, RIG_FIRST_MODE},
+        {"sessions_are_limited_by_the_region", sessions_are_limited_by_the_region, RIG_EVERYWHERE},
+        {"sessions_come_and_go", sessions_come_and_go, RIG_EVERYWHERE},
     };
     return rig_run("e2e-session", cases, COUNT_OF(cases));
 }

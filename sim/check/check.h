@@ -101,6 +101,8 @@ const struct meta_state *log_meta(void);
 const struct meta_chain *log_chain(uint32_t lane);
 /* D as it really is: below it every entry stands on the disks of its whole chain as it asks. */
 uint64_t log_durable(void);
+/* Whether each slot that is in memory, and those before it, has its entry. */
+bool slots_have_entries(void);
 /* Settings of a topic, NULL when there is none of that number. */
 const struct topic_settings *log_topic(uint16_t topic);
 /* The end of the old epoch as a successor read it; all ones: no successor was there. Told by

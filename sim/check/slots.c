@@ -10,6 +10,8 @@
  */
 #include "sim/check/internal.h"
 
+#define NO_SLOT UINT64_MAX
+
 struct slot_seen {
     uint64_t entry_end; /* position + 1; 0: none */
     bool published;     /* in memory */
@@ -125,14 +127,30 @@ static void line_reached(const struct host *host, uint64_t offset, const unsigne
     seen->published = true;
 }
 
+/* The first slot that is in memory and has no entry; NO_SLOT: all have. */
+static uint64_t first_without_entry(const struct lane_seen *lane)
+{
+    for (uint64_t i = 0; i < lane->count && lane->slots[i].published; i++)
+        if (!lane->slots[i].entry_end)
+            return i;
+    return NO_SLOT;
+}
+
+bool slots_have_entries(void)
+{
+    for (uint32_t lane = 0; lane < LANE_MAX; lane++)
+        if (first_without_entry(&lanes[lane]) != NO_SLOT)
+            return false;
+    return true;
+}
+
 static void quiet(void)
 {
     for (uint32_t lane = 0; lane < LANE_MAX; lane++) {
-        const struct lane_seen *seen = &lanes[lane];
-        for (uint64_t i = 0; i < seen->count && seen->slots[i].published; i++)
-            if (!seen->slots[i].entry_end)
-                finding("slots", "slot %llu of lane %u is in memory and never got an entry", (ull)i,
-                        lane);
+        uint64_t slot = first_without_entry(&lanes[lane]);
+        if (slot != NO_SLOT)
+            finding("slots", "slot %llu of lane %u is in memory and never got an entry", (ull)slot,
+                    lane);
     }
 }
 

@@ -32,7 +32,7 @@ static bool work_is_over(void)
     return (faults_over(0) && clients_done()) || (!rack.armed && faults_over(CRIPPLED_NS));
 }
 
-/* Nothing is held for a gap, and what was acknowledged at level 1 is durable by now. */
+/* What was published is ordered, nothing is held for a gap, and all of the log is durable. */
 static bool is_settled(void)
 {
     struct sequencer_counters counters = {0};
@@ -40,7 +40,8 @@ static bool is_settled(void)
         return false;
     if (rack.seat->seat)
         seat_counters(rack.seat->seat, &counters);
-    return counters.held_now == 0 && hosts_are_still() && log_durable() >= log_end();
+    return counters.held_now == 0 && hosts_are_still() && log_durable() >= log_end() &&
+           slots_have_entries();
 }
 
 /* In some seeds power is lost everywhere in the middle of the work. */
