@@ -242,15 +242,23 @@ static void answers_that_nobody_reads(void **state)
     stage_close(&stage);
 }
 
+/* Who only said HELLO goes; a publisher stays, as seldom as it publishes. */
 static void nothing_said(void **state)
 {
     struct stage stage =
         stage_open(state, (struct broker_limits){.idle_timeout_ms = 1000 * rig_time_factor()});
+    const struct emb_message message = {.value = "seldom", .value_bytes = 6};
+    struct emb_publisher *publisher;
+    struct emb_error err = {0};
+    ASSERT_CODE(emb_publisher_open(stage.rig->client, TOPIC, NULL, &publisher, &err), EMB_OK);
+    ASSERT_CODE(emb_publish_wait(publisher, &message, rig_patience_ms(), NULL, &err), EMB_OK);
     struct raw *idle = raw_open(stage.rig, 2);
     raw_hello(idle);
     raw_expect_error(idle, EMB_ERR_TIMEOUT, "idle-timeout");
     raw_expect_end(idle);
     raw_close(idle, false);
+    ASSERT_CODE(emb_publish_wait(publisher, &message, rig_patience_ms(), NULL, &err), EMB_OK);
+    ASSERT_CODE(emb_publisher_close(publisher, rig_patience_ms(), &err), EMB_OK);
     traffic_must_flow(&stage.traffic);
     raw_close(stage.watch, true);
     stage.watch = raw_open(stage.rig, 1);

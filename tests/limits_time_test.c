@@ -207,7 +207,8 @@ static void idle_clients_are_ended_if_that_is_wanted(void **state)
     begin(&t, (struct broker_limits){.idle_timeout_ms = 500});
     struct env_socket *idle = greeted(&t);
     struct env_socket *busy = greeted(&t);
-    struct env_socket *reader = publisher(&t);
+    struct env_socket *writer = publisher(&t);
+    struct env_socket *reader = greeted(&t);
     struct subscribe subscribe = {.topic = "t", .after_position = UINT64_MAX};
     body_begin(&t);
     subscribe_put(&t.w, &subscribe);
@@ -223,6 +224,7 @@ static void idle_clients_are_ended_if_that_is_wanted(void **state)
     assert_true(script_is_closed(idle));
     assert_false(script_is_closed(busy));
     assert_false(script_is_closed(reader));
+    assert_false(script_is_closed(writer));
     assert_int_equal(counters(&t).idle_timeouts, 2); /* the topic's creator, too */
     scripted_end(&t.world);
 }

@@ -420,7 +420,8 @@ int rig_run(const char *suite, const struct rig_case *cases, size_t count)
     size_t used = 0;
     if (!tests || !names)
         return 1;
-    print_message("modes are drawn: EMB_TEST_SEED=%u for the same, EMB_TEST_MATRIX=1 for all\n",
+    print_message("modes are drawn: EMB_TEST_SEED=%u for the same, EMB_TEST_MATRIX=1 for all; "
+                  "EMB_TEST_CASE='name*' for some cases\n",
                   seed);
     for (uint32_t m = 0; m < mode_count; m++) {
         for (size_t i = 0; i < count; i++) {
@@ -435,6 +436,7 @@ int rig_run(const char *suite, const struct rig_case *cases, size_t count)
             used++;
         }
     }
+    cmocka_set_test_filter(getenv("EMB_TEST_CASE"));
     int failed = _cmocka_run_group_tests(suite, tests, used, NULL, NULL);
     free(tests);
     free(names);

@@ -197,7 +197,9 @@ done
     fail "the rack did not start within $start_seconds s"
 cat "$work"/ports[0-9] >"$work/ports"
 brokers=tcp://$(sed 's/^/127.0.0.1:/' "$work/ports" | paste -sd ,)
-echo "demo: rack of $(wc -l <"$work/ports") nodes in ${#daemons[@]} processes at $brokers"
+where="one process"
+[ ${#daemons[@]} -eq 1 ] || where="${#daemons[@]} processes"
+echo "demo: rack of $(wc -l <"$work/ports") nodes in $where at $brokers"
 echo
 
 in_turn "$demo" run --brokers "$brokers" --source "$work/source" \

@@ -23,7 +23,7 @@ struct broker;
 struct broker_limits {
     uint32_t max_connections;            /* 10000; at most 1000000 */
     uint32_t max_connections_per_client; /* of one address; none */
-    uint32_t idle_timeout_ms;            /* without a byte and without a subscription; none */
+    uint32_t idle_timeout_ms;            /* without a byte, publisher or subscription; none */
     /* 10000: for a connection's first frame, for the rest of a frame that has begun, and for the
        next bytes of answers to be taken. A link that carries 64 KiB/s is never too slow. */
     uint32_t frame_timeout_ms;

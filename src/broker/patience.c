@@ -100,11 +100,12 @@ static void scan_owing(struct broker *b)
     }
 }
 
-/* One that is waited upon, or waits for what others publish, is not idle. */
+/* One that is waited upon, or waits for what others publish, is not idle; nor is a publisher, whose
+   session would end with it: whoever publishes once an hour does so in one session. */
 static bool may_be_idle(const struct connection *c)
 {
-    return !c->closing && !c->delivery.subscribed && !c->delivery.sending && c->requests == 0 &&
-           c->input.wait == WAIT_NONE && output_waiting(c) == 0;
+    return !c->closing && !c->publishing.open && !c->delivery.subscribed && !c->delivery.sending &&
+           c->requests == 0 && c->input.wait == WAIT_NONE && output_waiting(c) == 0;
 }
 
 static void scan_idle(struct broker *b)

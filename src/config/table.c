@@ -282,7 +282,7 @@ const struct option option_table[] = {
      .max = 168 * 3600 * S,
      .value = "0",
      .text =
-         "a connection without subscription that sends nothing for so long is closed; 0: never"},
+         "a connection that neither publishes nor subscribes and is silent so long is closed; 0: never"},
     {.name = "frame-timeout",
      .type = OPTION_DURATION,
      .reloadable = true,
