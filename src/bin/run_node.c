@@ -115,8 +115,7 @@ static void tell_nodes(struct run *run, const struct process_view *now)
             say_of(run, LOG_LEVEL_WARNING,
                    node == now->sequencer
                        ? "the sequencer has been silent for a second: nothing is ordered"
-                       : "another node has been silent for a second: what is to be durable on it "
-                         "waits",
+                       : "another node has been silent for a second",
                    node);
         if (back & bit)
             say_of(run, LOG_LEVEL_INFO, "another node is heard again", node);

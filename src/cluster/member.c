@@ -196,7 +196,7 @@ static void watch_node(struct member *member, uint32_t node, bool paused, uint64
     uint64_t heartbeat = member_heartbeat(member->region, node);
     if (heartbeat != pulse->heartbeat)
         member->silent &= ~(1u << node);
-    if (heartbeat != pulse->heartbeat || paused)
+    if (heartbeat != pulse->heartbeat || !pulse->moved_ns || paused)
         *pulse = (struct pulse){.heartbeat = heartbeat, .moved_ns = now_ns};
     if (now_ns - pulse->moved_ns >= MEMBER_SILENT_NS)
         member->silent |= 1u << node;

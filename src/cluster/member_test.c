@@ -177,8 +177,13 @@ static void silence_is_measured_and_not_taken_from_pauses_of_our_own(void **stat
     member_do_work(member, 3010 * ms);
     assert_int_equal(member_silent_nodes(member), 0);
     follower.meta.nodes[8].live = false;
+    follower.meta.nodes[9].live = true; /* admitted, and has not begun to beat */
     member_do_work(member, 3020 * ms);
     assert_int_equal(member_silent_ns(member, 8), 0);
+    assert_int_equal(member_silent_ns(member, 9), 0);
+    assert_int_equal(member_silent_nodes(member), 0);
+    member_do_work(member, 3030 * ms);
+    assert_int_equal(member_silent_ns(member, 9), 10 * ms);
     member_destroy(member);
 }
 
