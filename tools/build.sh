@@ -56,6 +56,12 @@ fi
 
 $ninja -C "$dir" ${JOBS:+-j "$JOBS"}
 case $target in
-install) $meson install -C "$dir" --no-rebuild ;;
+install)
+    $meson install -C "$dir" --no-rebuild
+    # Programs find a new library only through the linker's cache. A package's scripts see to that.
+    if [ -z "${DESTDIR:-}" ] && [ "$(id -u)" = 0 ]; then
+        ldconfig
+    fi
+    ;;
 uninstall) $ninja -C "$dir" uninstall ;;
 esac
