@@ -104,7 +104,8 @@ static inline uint64_t mem_own_u64(struct mem *mem, const struct pub_u64 *word);
 int64_t mem_bitmap_take(struct mem *mem, struct pub_u64 *words, uint64_t bits);
 /* Takes one certain bit: true if it was clear. */
 bool mem_bitmap_take_at(struct mem *mem, struct pub_u64 *words, uint64_t bit);
-/* What was published before it is visible to whoever takes the bit next. */
+/* What was published before it is visible to whoever takes the bit next. One that another host has
+   cleared already stays so. */
 void mem_bitmap_give(struct mem *mem, struct pub_u64 *words, uint64_t bit);
 
 /* ---- short ways, for regions where plain stores and loads do --------------------------------- */

@@ -372,6 +372,7 @@ static void four_threads_take_different_bits(void **state)
     struct mem *mem = &takers[0].mem;
     mem_bitmap_give(mem, words, 777);
     mem_bitmap_give(mem, words, 63);
+    mem_bitmap_give(mem, words, 63); /* cleared already */
     assert_true(mem_bitmap_take_at(mem, words, 777));
     assert_false(mem_bitmap_take_at(mem, words, 777));
     assert_int_equal(mem_bitmap_take(mem, words, BITS), 63);

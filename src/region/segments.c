@@ -48,8 +48,10 @@ void segment_source_claim(struct segment_source *source, uint32_t segment)
 {
     uint32_t bit = segment - source->first;
     ASSERT(segment >= source->first && bit < source->count);
-    if (!source->shared) /* in the bitmap it is still taken */
+    if (!source->shared)
         source->taken_mask[bit / 64] |= 1ULL << (bit % 64);
+    else /* it still is, unless something else has written there */
+        mem_bitmap_take_at(&source->region->mem, region_segment_bitmap(source->region), segment);
 }
 
 void segment_source_give(struct segment_source *source, uint32_t segment)

@@ -71,11 +71,29 @@ static void partitions_are_disjoint_and_whole(void **state)
     rack_close(&rack);
 }
 
+/* Whatever the bitmap says of it; and a bit that is gone from there ends nobody. */
+static void what_is_claimed_is_not_given_out(void **state)
+{
+    struct rack rack;
+    struct segment_source source;
+    rack_open(&rack, MEM_HARDWARE, MEM_WRITEBACK_AUTO);
+    segment_source_shared(&source, &rack.hosts[0]);
+    segment_source_claim(&source, 0);
+    assert_int_equal(segment_source_take(&source), 1);
+    segment_source_claim(&source, 1);
+    assert_int_equal(segment_source_take(&source), 2);
+    segment_source_give(&source, 0);
+    segment_source_give(&source, 0);
+    assert_int_equal(segment_source_take(&source), 0);
+    rack_close(&rack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(four_threads_take_different_segments),
         cmocka_unit_test(partitions_are_disjoint_and_whole),
+        cmocka_unit_test(what_is_claimed_is_not_given_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
