@@ -174,9 +174,11 @@ def commands(tool):
 
 
 def daemon_options(daemon):
-    lines = said(daemon, "--help").split("\n")
+    lines = said(daemon, "--help").strip().split("\n")
     first = next(i for i, line in enumerate(lines) if line.startswith("  --"))
-    yield from options(lines[max(0, first - 1) :])
+    end = len(lines) - lines[::-1].index("")  # of the options; then come sentences
+    yield from options(lines[max(0, first - 1) : end])
+    yield from [flow(" ".join(lines[end:])), ""]
 
 
 # ---- a page ---------------------------------------------------------------------------------

@@ -30,8 +30,9 @@ void config_print_help(FILE *to, const char *program)
             "Usage: %s [--name value | --name=value]...\n\n"
             "Runs nodes of an Embarcadero rack: brokers, stores and the sequencer.\n"
             "Examples: %s --dev --data /var/tmp/rack\n"
+            "          %s --region shm:rack1 --node-id 1 --data d1 --port 9651\n"
             "          %s --config /etc/embarcadero/embarcadero.yaml --check-config\n",
-            program, program, program);
+            program, program, program, program);
     for (int i = 0; i < option_count; i++)
         print_option(to, &option_table[i]);
     fprintf(
