@@ -24,7 +24,7 @@ static void crowd_run(struct rig *rig, unsigned count, const char *hello)
     char port[16], number[16];
     snprintf(port, sizeof port, "%u", rig_port(rig, 1));
     snprintf(number, sizeof number, "%u", count);
-    execl(EMB_CROWD, "crowd", port, number, hello, (char *)NULL);
+    execl(getenv("EMB_TEST_CROWD"), "crowd", port, number, hello, (char *)NULL);
     _exit(127);
 }
 
