@@ -9,7 +9,7 @@
 .PHONY: all demo test test-matrix sim sim-bugs sim-same lint format docs asan tsan fuzz fuzz-merge \
 	hostile bench install uninstall clean help
 
-export WERROR PREFIX DESTDIR JOBS PROCESSES
+export WERROR PREFIX DESTDIR JOBS PROCESSES ACKS
 
 all: ## build everything into build/
 	@tools/build.sh build
@@ -57,7 +57,7 @@ fuzz: ## feed every parser of outside bytes: SECONDS=n each (10), TARGET="name n
 fuzz-merge: ## take what fuzzing found new into tests/corpus: TARGET="name name"
 	@tools/fuzz.sh build-fuzz --merge --target "$(TARGET)"
 
-hostile: all ## measure how much hostile peers hold up a well-behaved client
+hostile: all ## measure how much hostile peers hold up a well-behaved client: ACKS=2
 	@tools/hostile.sh build
 
 bench: all ## measure a rack against the limits of this machine, in five minutes: JSON=file

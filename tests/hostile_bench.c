@@ -1,5 +1,6 @@
 /*
- * How much hostile peers hold up a well-behaved client: hostile_bench MOB DAEMON-PID ROUNDS PORT...
+ * How much hostile peers hold up a well-behaved client:
+ *   hostile_bench MOB DAEMON-PID ROUNDS ACKS PORT...
  * Publishes messages at a fixed rate to a running rack and takes the time from when each was due to
  * its acknowledgement, in alternating rounds without and with all of mob.c at work. Prints the 50th
  * and 99th percentile of each round, the ratio, and the rack's resident memory. Not a test: nothing
@@ -32,7 +33,7 @@ struct bench {
     uint64_t due_ns[MESSAGES];
     uint64_t took_ns[MESSAGES]; /* written by the client's thread, read after a flush */
     uint64_t failed;
-    int rounds;
+    int rounds, acks;
     double p99_ms[2][ROUNDS_MAX];
 };
 
@@ -152,7 +153,7 @@ static void round_run(struct bench *bench, int round, bool hostile)
     struct emb_error err = {0};
     struct mob mob = {0};
     emb_publisher_options_init(&options);
-    options.acks = EMB_ACKS_ORDERED;
+    options.acks = bench->acks;
     options.on_message = on_message;
     options.arg = bench;
     if (hostile) {
@@ -193,7 +194,7 @@ static void topics_make(struct bench *bench)
     struct emb_topic_settings settings;
     struct emb_error err = {0};
     emb_topic_settings_init(&settings);
-    settings.replicas = 0; /* else the disk is measured */
+    settings.replicas = bench->acks == EMB_ACKS_DURABLE ? 2 : 0;
     if (emb_topic_create(bench->client, "measured", &settings, NULL, &err))
         die("creating a topic", &err);
     settings.order = EMB_ORDER_TOTAL;
@@ -205,14 +206,18 @@ int main(int argc, char **argv)
 {
     static struct bench bench;
     struct emb_error err = {0};
-    if (argc < 5 || atoi(argv[3]) < 2 || atoi(argv[3]) > ROUNDS_MAX) {
-        fprintf(stderr, "usage: hostile_bench MOB DAEMON-PID ROUNDS PORT...\n");
+    if (argc < 6 || atoi(argv[3]) < 2 || atoi(argv[3]) > ROUNDS_MAX || !strchr("12", argv[4][0])) {
+        fprintf(stderr,
+                "usage: hostile_bench MOB DAEMON-PID ROUNDS ACKS PORT...; ROUNDS 2 to %d, "
+                "ACKS 1 or 2\n",
+                ROUNDS_MAX);
         return 2;
     }
     bench.mob = argv[1];
     bench.pid = argv[2];
     bench.rounds = atoi(argv[3]);
-    bench.ports = argv + 4;
+    bench.acks = atoi(argv[4]);
+    bench.ports = argv + 5;
     if (emb_client_open(NULL, &bench.client, &err))
         die("connecting", &err);
     topics_make(&bench);
@@ -221,11 +226,11 @@ int main(int argc, char **argv)
             round_run(&bench, round, hostile);
     double quiet = median(bench.p99_ms[0], bench.rounds);
     double hostile = median(bench.p99_ms[1], bench.rounds);
-    printf("ack p99, median of %d rounds of %d s at %d messages/s of %d bytes, acks 1: "
+    printf("ack p99, median of %d rounds of %d s at %d messages/s of %d bytes, acks %d: "
            "quiet %.3f ms (%.3f to %.3f), hostile %.3f ms (%.3f to %.3f), ratio %.2f; "
            "%llu messages failed\n",
-           bench.rounds - 1, ROUND_MS / 1000, PER_SECOND, VALUE_BYTES, quiet, bench.p99_ms[0][1],
-           bench.p99_ms[0][bench.rounds - 1], hostile, bench.p99_ms[1][1],
+           bench.rounds - 1, ROUND_MS / 1000, PER_SECOND, VALUE_BYTES, bench.acks, quiet,
+           bench.p99_ms[0][1], bench.p99_ms[0][bench.rounds - 1], hostile, bench.p99_ms[1][1],
            bench.p99_ms[1][bench.rounds - 1], hostile / quiet, (unsigned long long)bench.failed);
     emb_client_close(bench.client, NULL);
     return bench.failed != 0;

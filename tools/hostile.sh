@@ -4,6 +4,7 @@
 #   HOSTILE_DIR   where the data goes (default: /var/tmp; tmpfs is refused, its syncs cost nothing)
 #   HOSTILE_ARGS  more options for the rack
 #   HOSTILE_ROUNDS  of each kind (default 6; the first is dropped)
+#   ACKS            what the client waits for: 1 ordered, 2 on the disks of two replicas (default 1)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 bin=$1/src/bin
@@ -52,5 +53,5 @@ EMBARCADERO_BROKERS=tcp://$(sed 's/^/127.0.0.1:/' "$work/ports" | paste -sd ,)
 export EMBARCADERO_BROKERS
 
 echo "hostile: data on $where ($kind), $(nproc) cores, load $(cut -d ' ' -f 1-3 /proc/loadavg)" >&2
-"$tests/hostile_bench" "$tests/mob" "$daemon" "${HOSTILE_ROUNDS:-6}" $(cat "$work/ports") || exit 1
+"$tests/hostile_bench" "$tests/mob" "$daemon" "${HOSTILE_ROUNDS:-6}" "${ACKS:-1}" $(cat "$work/ports") || exit 1
 "$bin/embarcadero" status | grep -E "refused|timeouts|over_memory|stalled|protocol" || true
