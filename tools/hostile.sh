@@ -53,5 +53,6 @@ EMBARCADERO_BROKERS=tcp://$(sed 's/^/127.0.0.1:/' "$work/ports" | paste -sd ,)
 export EMBARCADERO_BROKERS
 
 echo "hostile: data on $where ($kind), $(nproc) cores, load $(cut -d ' ' -f 1-3 /proc/loadavg)" >&2
-"$tests/hostile_bench" "$tests/mob" "$daemon" "${HOSTILE_ROUNDS:-6}" "${ACKS:-1}" $(cat "$work/ports") || exit 1
+"$tests/hostile_bench" "$tests/mob" "$daemon" "${HOSTILE_ROUNDS:-6}" "${ACKS:-1}" \
+    $(cat "$work/ports") || exit 1
 "$bin/embarcadero" status | grep -E "refused|timeouts|over_memory|stalled|protocol" || true

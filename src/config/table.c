@@ -281,8 +281,7 @@ const struct option option_table[] = {
      .min = 1 * S,
      .max = 168 * 3600 * S,
      .value = "0",
-     .text =
-         "a connection that neither publishes nor subscribes and is silent so long is closed; 0: never"},
+     .text = "a silent connection that neither publishes nor subscribes is closed then; 0: never"},
     {.name = "frame-timeout",
      .type = OPTION_DURATION,
      .reloadable = true,
