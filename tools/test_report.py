@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 
-CASE = re.compile(r"\[( RUN      |       OK |  FAILED  |  SKIPPED )\] (\S+)$", re.M)
+CASE = re.compile(r"\[( RUN      |       OK |  FAILED  |  SKIPPED )\] (\S.*)$", re.M)
 REASON = re.compile(r"skipped: *(.+)", re.I)
 GOOD = ("OK", "EXPECTEDFAIL")
 

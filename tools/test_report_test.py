@@ -65,6 +65,15 @@ class CountTest(unittest.TestCase):
         lines, _ = self.count([entry("mem", "OK", cmocka(("a", "OK"), ("a", "OK")))])
         self.assertEqual(lines, ["2 passed, 0 failed"])
 
+    def test_a_name_may_have_blanks(self):
+        output = cmocka(("io_uring: a", "OK"), ("thread: a", "SKIPPED"), ("thread: b", "FAILED"))
+        lines, _ = self.count([entry("io", "FAIL", output)])
+        self.assertEqual(
+            lines,
+            ["skipped: io: thread: a: no loop device", "failed: io: thread: b", "1 skipped",
+             "1 passed, 1 failed"],
+        )
+
     def test_a_crash_fails_the_case_that_ran(self):
         lines, _ = self.count([entry("base", "FAIL", cmocka(("a", "OK"), ("b", None)))])
         self.assertEqual(lines, ["failed: base: b (did not end)", "1 passed, 1 failed"])

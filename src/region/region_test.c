@@ -231,8 +231,10 @@ static void a_missing_writeback_is_refused(void **state)
     struct rack rack;
     struct error err;
     struct region region;
-    if (!mem_writeback_available(MEM_WRITEBACK_CLFLUSHOPT))
+    if (!mem_writeback_available(MEM_WRITEBACK_CLFLUSHOPT)) {
+        print_message("skipped: this CPU has no clflushopt\n");
         skip();
+    }
     rack_open(&rack, MEM_SOFTWARE, MEM_WRITEBACK_CLFLUSHOPT);
     assert_int_equal(
         region_attach(&region, rack.hosts[0].base, rack.bytes, MEM_WRITEBACK_DC_CVAC, &err),
