@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import unittest
 
 from cli_rig import PATIENCE_S, Daemon, Place, Programs, Result, wait_for
@@ -158,6 +159,30 @@ class Nodes(Place):
         self.refused(node, 1, file.name, "no region")
         with open(file.name, "rb") as file:
             self.assertEqual(file.read(), b"x" * (64 << 20))
+
+    def test_a_node_that_hangs_holds_up_nobody(self):
+        nodes = self.rack()
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
+        brokers = ",".join(node.address() for node in nodes[::-1])
+        hung = nodes[2].process
+        hung.send_signal(signal.SIGSTOP)
+        self.addCleanup(hung.send_signal, signal.SIGCONT)
+        begin = time.monotonic()
+        lines = [f"line {i}" for i in range(100)]
+        self.run_tool("produce", "t", "--brokers", brokers, stdin="\n".join(lines) + "\n")
+        done = self.run_tool(
+            "consume", "t", "--from", "earliest", "--count", "100", "--brokers", brokers
+        )
+        self.assertEqual(done.stdout.splitlines(), lines)
+        done = self.run_tool("status", "--json", "--brokers", brokers, status=1)
+        self.assertLess(time.monotonic() - begin, PATIENCE_S)
+        self.assertIn(nodes[2].address()[6:], done.stderr)
+        rows = json.loads(done.stdout)
+        self.assertEqual([row["row"] for row in rows["broker"]], [0, 1])
+        self.assertIn("node 2 has been silent", " ".join(rows["warnings"]))
+        hung.send_signal(signal.SIGCONT)
+        wait_for(lambda: self.warnings(nodes[0]) == "", "no warning any more")
+        self.assertEqual(self.read(nodes[2], "t", 100), lines)
 
     # ---- leaving -----------------------------------------------------------------------------
 

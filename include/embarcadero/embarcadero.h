@@ -92,8 +92,8 @@ EMB_API const char *emb_version(void);
 struct emb_client_options {
     size_t struct_bytes;
     /* "tcp://host:port,host:port": brokers to ask for the rack's list of brokers, tried in turn.
-       IPv6 addresses in brackets. NULL: the environment's EMBARCADERO_BROKERS, else
-       tcp://127.0.0.1:9650. */
+       Each may have its own tcp://, none needs it; IPv6 addresses in brackets. NULL: the
+       environment's EMBARCADERO_BROKERS, else tcp://127.0.0.1:9650. */
     const char *brokers;
     const char *name; /* shown in the brokers' status, at most 63 bytes; NULL: "libembarcadero" */
     uint32_t timeout_ms; /* of a request, an open, a reconnect; default 10,000 */
@@ -106,8 +106,9 @@ static inline void emb_client_options_init(struct emb_client_options *options)
 }
 
 /*
- * Connects to the first broker that answers and learns the rack's brokers. Blocks up to timeout_ms.
- * options may be NULL (defaults).
+ * Connects to the first broker that answers and learns the rack's brokers. Blocks up to timeout_ms;
+ * one that is silent is passed over after its share of that, at most 2 s. options may be NULL
+ * (defaults).
  *
  * Errors: INVALID_ARGUMENT (an option, an address that cannot be read), UNAVAILABLE (no broker
  * answered, with the last one's address and reason), PROTOCOL and VERSION (something else answered,
@@ -287,7 +288,8 @@ static inline void emb_publisher_options_init(struct emb_publisher_options *opti
 
 /*
  * Connects to every broker of the rack and, for topics of orders 3 to 5, opens a session. Blocks up
- * to the client's timeout_ms. options may be NULL. A broker that cannot be reached is left out.
+ * to the client's timeout_ms. options may be NULL. A broker that cannot be reached is left out, one
+ * that is silent after half of the time, at most 2 s.
  *
  * Errors: INVALID_ARGUMENT (an option), INVALID_TOPIC, UNKNOWN_TOPIC, LIMIT (sessions of this rack,
  * connections of the broker), UNAVAILABLE (no broker), TIMEOUT, CLOSED, PROTOCOL.

@@ -132,7 +132,7 @@ static void session_begin(struct steady *s, uint64_t now_ns)
     s->news_ns = now_ns;
     if (p->asking_since_ns == 0)
         p->asking_since_ns = world_now_ns();
-    publish_start(&s->core, &options, outcome_tell, s);
+    publish_start(&s->core, &options, now_ns, outcome_tell, s);
 }
 
 static void session_is_up(struct steady *s)

@@ -39,7 +39,7 @@ static int topic_ask(const struct topic_plan *topic, uint8_t type, uint32_t brok
     r->body_bytes = w.used;
     r->deadline_ns = client_now_ns(&clients.creator) + ANSWER_WAIT_NS;
     clients.asking = r;
-    request_start(r);
+    request_start(r, client_now_ns(&clients.creator));
     while (!r->done)
         client_wait(&clients.creator, request_work(r, client_now_ns(&clients.creator)));
     int code = r->error.code;

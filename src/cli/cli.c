@@ -89,6 +89,8 @@ struct emb_client *cli_connect(const struct cli *cli, int *result)
     emb_client_options_init(&options);
     options.brokers = cli->brokers;
     options.name = CLI_PROGRAM;
+    if (cli->timeout_ms > 0)
+        options.timeout_ms = cli->timeout_ms;
     if (emb_client_open(&options, &client, &err) == EMB_OK)
         return client;
     *result = cli_refused(&err);

@@ -7,6 +7,7 @@
 #define CLI_CLI_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cli/options.h"
 #include "embarcadero/embarcadero.h"
@@ -19,6 +20,7 @@ struct cli {
     const char *brokers; /* NULL: the environment's, else the library's default */
     const char **arguments;
     int argument_count;
+    uint32_t timeout_ms; /* of what is asked of a broker; 0: the library's default */
 };
 
 struct cli_command {

@@ -16,6 +16,7 @@
 struct status_values {
     bool json;
     uint64_t broker;
+    uint64_t timeout_ns;
     bool watch;
     uint64_t interval_ns;
 };
@@ -33,6 +34,14 @@ static const struct cli_option status_rows[] = {
      .type = CLI_FLAG,
      FIELD(json),
      .text = "print JSON: an object with an array of rows for each table, and one of warnings"},
+    {.name = "timeout",
+     .type = CLI_DURATION,
+     FIELD(timeout_ns),
+     .value = "2s",
+     .argument = "D",
+     .min = 1000000,
+     .max = 3600000000000,
+     .text = "how long a broker may take to answer"},
     {.name = "watch",
      .type = CLI_FLAG,
      FIELD(watch),
@@ -144,8 +153,9 @@ static int status_run(struct cli *cli, const void *values)
 {
     const struct status_values *v = values;
     int result;
-    struct emb_client *client = cli_connect(cli, &result);
 
+    cli->timeout_ms = (uint32_t)(v->timeout_ns / 1000000);
+    struct emb_client *client = cli_connect(cli, &result);
     if (!client)
         return result;
     size_t count = emb_client_brokers(client, NULL, 0);

@@ -51,6 +51,8 @@ static int address_read(const char *part, size_t bytes, struct address *address,
     const char *host = part;
     const char *after;
 
+    if (memmem(part, bytes, "://", 3) != NULL)
+        return address_refuse(part, bytes, "only tcp:// is supported", err);
     if (bytes == 0)
         return address_refuse(part, bytes, "it is empty", err);
     const char *stop = host_end(&host, end, &after);
@@ -72,11 +74,9 @@ int addresses_read(const char *text, struct address *addresses, uint32_t *count,
     const char *at = text;
 
     *count = 0;
-    if (strncmp(at, SCHEME, strlen(SCHEME)) == 0)
-        at += strlen(SCHEME);
-    else if (strstr(at, "://") != NULL)
-        return address_refuse(text, strlen(text), "only tcp:// is supported", err);
     for (;;) {
+        if (strncmp(at, SCHEME, strlen(SCHEME)) == 0)
+            at += strlen(SCHEME);
         size_t bytes = strcspn(at, ",");
         if (*count == ADDRESSES_MAX)
             return address_refuse(text, strlen(text), "there are more than 32", err);

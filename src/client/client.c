@@ -210,7 +210,7 @@ static int question_work(void *state, uint64_t now_ns)
     bool was_done = question->request->done;
 
     if (question->request->connection.state == CONNECTION_NONE && !was_done)
-        request_start(question->request);
+        request_start(question->request, now_ns);
     int work = request_work(question->request, now_ns);
     if (question->request->done && !was_done) {
         connection_stop(&question->request->connection, false);
@@ -243,11 +243,21 @@ static int ask(struct emb_client *client, struct request *r, struct error *err)
     pthread_mutex_lock(&client->mutex);
     while (!question.answered)
         condition_wait(&client->changed, &client->mutex, UINT64_MAX);
+    if (r->addresses == client->asked && r->rack.broker_count > 0)
+        client->asked_first = r->at;
     pthread_mutex_unlock(&client->mutex);
     client_leave(client, &question.member);
     if (r->error.code != EMB_OK)
         return error_set(err, r->error.code, "%s", r->error.text);
     return EMB_OK;
+}
+
+static uint32_t client_first(struct emb_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    uint32_t first = client->asked_first;
+    pthread_mutex_unlock(&client->mutex);
+    return first;
 }
 
 int client_ask(struct emb_client *client, int broker, struct request *r, uint8_t type,
@@ -258,6 +268,7 @@ int client_ask(struct emb_client *client, int broker, struct request *r, uint8_t
         return EMB_ERR_NOT_SUPPORTED;
     r->addresses = client->asked;
     r->address_count = client->asked_count;
+    r->first = client_first(client);
     r->type = type;
     r->expected = expected;
     if (body != NULL) {

@@ -52,6 +52,7 @@ struct emb_client {
     struct member *joining;
     uint32_t leaving;
     uint32_t open_count;    /* publishers and subscribers */
+    uint32_t asked_first;   /* of `asked`: the last one that greeted */
     uint64_t seen_position; /* the highest that an answer named */
     bool in_turn;           /* the thread is at work */
     bool halted;            /* it is not to begin another turn: the process forks */

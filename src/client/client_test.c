@@ -30,6 +30,10 @@ static void test_addresses(void **state)
     assert_int_equal(addresses[1].port, 80);
     assert_string_equal(addresses[2].host, "node-3");
     assert_int_equal(addresses[2].port, 9650);
+    assert_int_equal(addresses_read("tcp://a:1,tcp://b:2,c", addresses, &count, &err), EMB_OK);
+    assert_int_equal(count, 3);
+    assert_string_equal(addresses[1].host, "b");
+    assert_int_equal(addresses[1].port, 2);
     assert_int_equal(addresses_read("host:65535", addresses, &count, &err), EMB_OK);
     assert_int_equal(addresses[0].port, 65535);
 }
@@ -51,6 +55,8 @@ static void test_addresses_bad(void **state)
         "[::1]80",
         "map:shm:x://",
         "http://host:80",
+        "tcp://a,http://b",
+        "tcp://tcp://a",
     };
     struct address addresses[ADDRESSES_MAX];
     struct error err;
@@ -300,6 +306,29 @@ static void test_silent_server(void **state)
     env_destroy(env);
 }
 
+/* What does not answer is passed over, and asked last from then on. */
+static void test_silent_broker_is_passed_over(void **state)
+{
+    struct fake_rack rack;
+    struct emb_topic_info info;
+    struct emb_error err;
+    char brokers[128];
+    (void)state;
+
+    fake_rack_init(&rack, 3);
+    rack.mute_brokers = 3;
+    fake_rack_start(&rack);
+    snprintf(brokers, sizeof brokers, "tcp://127.0.0.1:%u,127.0.0.1:%u,127.0.0.1:%u", rack.ports[0],
+             rack.ports[1], rack.ports[2]);
+    struct emb_client *client = client_connect(brokers);
+    uint64_t start_ns = env_now_ns(rack.env);
+    assert_int_equal(emb_topic_describe(client, "orders", &info, &err), EMB_OK);
+    assert_in_range(env_now_ns(rack.env) - start_ns, 1, 300000000);
+    assert_int_equal(emb_client_close(client, &err), EMB_OK);
+    fake_rack_stop(&rack);
+    fake_rack_free(&rack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_status_and_brokers),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_silent_server),
+        cmocka_unit_test(test_silent_broker_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

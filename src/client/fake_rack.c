@@ -408,7 +408,8 @@ static void listener_open(struct fake_rack *rack, uint32_t i)
         rack->listeners[i] = NULL;
         return;
     }
-    env_socket_watch(rack->listeners[i], true, false, listener_ready, &rack->listener_args[i]);
+    if (!(rack->mute_brokers & (1u << i)))
+        env_socket_watch(rack->listeners[i], true, false, listener_ready, &rack->listener_args[i]);
 }
 
 void fake_rack_start(struct fake_rack *rack)

@@ -43,6 +43,7 @@ struct fake_rack {
     /* What to do. */
     uint32_t broker_count;
     uint32_t dead_brokers; /* bits: named in HELLO_OK, but not listening */
+    uint32_t mute_brokers; /* bits: listening, as of a process that is stopped */
     struct topic_settings settings;
     uint32_t retry_every;        /* each n-th PRODUCE is answered RETRY once; 0: none */
     uint32_t backpressure_first; /* so many PRODUCE frames are answered BACKPRESSURE */

@@ -229,11 +229,11 @@ static int packets_fail(struct emb_publisher *p)
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
-static void core_begin(struct emb_publisher *p)
+static void core_begin(struct emb_publisher *p, uint64_t now_ns)
 {
     p->core_options.poller = runner_poller(p->client->runner);
     p->done_end = &p->done;
-    publish_start(&p->core, &p->core_options, outcome_keep, p);
+    publish_start(&p->core, &p->core_options, now_ns, outcome_keep, p);
     p->core_started = true;
 }
 
@@ -301,7 +301,7 @@ int publisher_work(void *publisher, uint64_t now_ns)
     int work = 0;
 
     if (!p->core_started)
-        core_begin(p);
+        core_begin(p, now_ns);
     clock_publish(p);
     closing_advance(p);
     work += publish_work(&p->core, now_ns);

@@ -77,11 +77,16 @@ static void fixture_start(struct fixture *f)
     assert_int_equal(emb_client_open(&options, &f->client, &f->err), EMB_OK);
 }
 
+static void publisher_begin(struct fixture *f)
+{
+    if (emb_publisher_open(f->client, "orders", &f->options, &f->publisher, &f->err) != EMB_OK)
+        fail_msg("%s", f->err.text);
+}
+
 static void fixture_open(struct fixture *f)
 {
     fixture_start(f);
-    if (emb_publisher_open(f->client, "orders", &f->options, &f->publisher, &f->err) != EMB_OK)
-        fail_msg("%s", f->err.text);
+    publisher_begin(f);
 }
 
 static void fixture_end(struct fixture *f)
@@ -438,6 +443,25 @@ static void test_dead_broker_left_out(void **state)
     fixture_free(&f);
 }
 
+/* One that is connected to and does not answer: left out, too, well before the time is up. */
+static void test_silent_broker_left_out(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    fixture_init(&f, 3);
+    f.rack.mute_brokers = 2;
+    fixture_start(&f);
+    uint64_t start_ns = env_now_ns(f.rack.env);
+    publisher_begin(&f);
+    assert_in_range(env_now_ns(f.rack.env) - start_ns, 1, 2500000000);
+    publish_many(&f, 5000);
+    assert_int_equal(emb_publisher_flush(f.publisher, 3000, &f.err), EMB_OK);
+    fixture_end(&f);
+    log_check(&f, 5000);
+    fixture_free(&f);
+}
+
 struct publishing {
     struct fixture *f;
     uint32_t from;
@@ -551,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_backpressure_limit),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_dead_broker_left_out),
+        cmocka_unit_test(test_silent_broker_left_out),
         cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_bad_options),
     };

@@ -325,6 +325,19 @@ static void test_open_errors(void **state)
     fixture_end(&f);
 }
 
+/* The broker that is asked first is connected to and does not answer: the next one serves. */
+static void test_open_at_a_silent_broker(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    fixture_init(&f, 2, 10, 0);
+    f.rack.mute_brokers = 2;
+    assert_int_equal(fixture_open(&f, 600), EMB_OK);
+    read_range(&f, 0, 20);
+    fixture_end(&f);
+}
+
 static void *wake_soon(void *subscriber)
 {
     struct timespec moment = {.tv_nsec = 20000000};
@@ -406,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_open_errors),
+        cmocka_unit_test(test_open_at_a_silent_broker),
         cmocka_unit_test(test_seek_before_the_answer),
         cmocka_unit_test(test_wake),
     };

@@ -177,7 +177,7 @@ static void begin_publish(struct world *world)
                                       .acks = (uint8_t)(flags >> 1) % 3,
                                       .window = BATCHES,
                                       .deadline_ns = script_now_ns(world->env) + 1000000000u};
-    publish_start(&world->publish, &options, on_outcome, world);
+    publish_start(&world->publish, &options, script_now_ns(world->env), on_outcome, world);
 }
 
 static void begin_subscribe(struct world *world)
@@ -207,7 +207,7 @@ static void begin_request(struct world *world)
                                       .body = "\1\0t",
                                       .body_bytes = 3,
                                       .deadline_ns = script_now_ns(world->env) + 1000000000u};
-    request_start(&world->request);
+    request_start(&world->request, script_now_ns(world->env));
 }
 
 static void submit(struct world *world)

@@ -18,6 +18,7 @@
 #define LARGE_BODY_BYTES  ((size_t)32 << 10)
 #define SEND_PARTS        16
 #define HELLO_CORRELATION 1
+#define PATIENCE_NS       2000000000ull
 
 static void mark_ready(void *arg, bool readable, bool writable)
 {
@@ -55,6 +56,13 @@ int connection_fail(struct connection *c, int code, const char *format, ...)
         env_reset(c->socket);
     c->socket = NULL;
     return c->error.code;
+}
+
+uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t others)
+{
+    if (others == 0 || deadline_ns <= now_ns)
+        return deadline_ns;
+    return now_ns + min_u64((deadline_ns - now_ns) / (others + 1), PATIENCE_NS);
 }
 
 void connection_start(struct connection *c, struct env_poller *poller,

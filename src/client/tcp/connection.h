@@ -87,6 +87,13 @@ struct connection {
     size_t first_sent; /* bytes of `first` that are sent, its frame header included */
 };
 
+/*
+ * Until when a broker that was turned to now may take to be UP, with so many others to turn to by
+ * deadline_ns: a fair part of that time, at most 2 s, and all of it for the last one. A process
+ * that is stopped, or a host that is gone, is connected to and never answers.
+ */
+uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t others);
+
 /* Starts to connect; the state says how it went (DOWN at once when that was not possible).
    client_name must stay. */
 void connection_start(struct connection *c, struct env_poller *poller,

@@ -153,6 +153,7 @@ static void lane_lost(struct publish_core *core, struct lane *lane)
 static void batch_sent(void *arg, struct outgoing *o);
 
 void publish_start(struct publish_core *core, const struct publish_options *options,
+                   uint64_t now_ns,
                    void (*on_outcome)(void *arg, const struct publish_outcome *outcome), void *arg)
 {
     memset(core, 0, sizeof *core);
@@ -163,6 +164,7 @@ void publish_start(struct publish_core *core, const struct publish_options *opti
     core->position = options->after_position;
     core->next_correlation = FIRST_CORRELATION;
     core->lane_count = (uint32_t)min_u64(options->address_count, PUBLISH_BROKERS_MAX);
+    core->greeted_by_ns = connection_patience(now_ns, options->deadline_ns, core->lane_count > 1);
     ASSERT(core->lane_count > 0 && options->window > 0 && options->window <= PUBLISH_WINDOW_MAX);
     for (uint32_t i = 0; i < core->lane_count; i++) {
         struct lane *lane = &core->lanes[i];
@@ -263,19 +265,14 @@ static void opening_advance(struct publish_core *core)
 }
 
 /* A connection that takes too long is left out, so that one silent broker stops nobody. */
-static void opening_timeout(struct publish_core *core)
+static void silent_leave_out(struct publish_core *core)
 {
-    if (core->state == PUBLISH_CONNECTING && lanes_in(core, CONNECTION_UP) > 0) {
-        for (uint32_t i = 0; i < core->lane_count; i++)
-            if (!lane_is_live(&core->lanes[i]))
-                connection_fail(&core->lanes[i].connection, EMB_ERR_UNAVAILABLE,
-                                "no connection in time");
-        core->options.deadline_ns += 1000000000ull;
+    if (core->state != PUBLISH_CONNECTING || lanes_in(core, CONNECTION_UP) == 0)
         return;
-    }
-    publish_end(core, EMB_ERR_TIMEOUT,
-                core->state == PUBLISH_CONNECTING ? "no broker could be reached in time"
-                                                  : "a broker did not answer in time");
+    for (uint32_t i = 0; i < core->lane_count; i++)
+        if (!lane_is_live(&core->lanes[i]))
+            connection_fail(&core->lanes[i].connection, EMB_ERR_UNAVAILABLE,
+                            "no connection in time");
 }
 
 /* ---- resending ------------------------------------------------------------------------------- */
@@ -509,9 +506,13 @@ int publish_work(struct publish_core *core, uint64_t now_ns)
     if (core->state == PUBLISH_UP)
         work += answers_due(core);
     if (core->state < PUBLISH_UP) {
+        if (now_ns >= core->greeted_by_ns)
+            silent_leave_out(core);
         opening_advance(core);
         if (core->state < PUBLISH_UP && now_ns >= core->options.deadline_ns)
-            opening_timeout(core);
+            publish_end(core, EMB_ERR_TIMEOUT,
+                        core->state == PUBLISH_CONNECTING ? "no broker could be reached in time"
+                                                          : "a broker did not answer in time");
     }
     return work;
 }

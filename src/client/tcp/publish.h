@@ -64,6 +64,8 @@ struct publish_core {
     uint32_t next_lane;
     uint32_t asked_lane; /* that SESSION_OPEN or SESSION_CLOSE was sent on */
 
+    uint64_t greeted_by_ns; /* who has not greeted then is left out, if one has */
+
     struct outgoing *flying; /* all without outcome, oldest first */
     uint32_t flying_count;
     uint64_t next_correlation;
@@ -74,6 +76,7 @@ struct publish_core {
 
 /* on_outcome is called within publish_work, publish_submit and publish_end, once for each batch. */
 void publish_start(struct publish_core *core, const struct publish_options *options,
+                   uint64_t now_ns,
                    void (*on_outcome)(void *arg, const struct publish_outcome *outcome), void *arg);
 int publish_work(struct publish_core *core, uint64_t now_ns);
 /* How many batches it takes now (0 unless UP). */

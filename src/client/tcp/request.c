@@ -8,14 +8,17 @@
 static void connect_next(struct request *r)
 {
     const struct connection_events events = {0};
-    uint32_t at = (r->first + r->tried) % r->address_count;
+    uint32_t others = r->only_first ? 0 : r->address_count - r->tried - 1;
 
+    r->at = (r->first + r->tried) % r->address_count;
     r->tried++;
-    connection_start(&r->connection, r->poller, &r->addresses[at], r->client_name, &events);
+    r->up_by_ns = connection_patience(r->now_ns, r->deadline_ns, others);
+    connection_start(&r->connection, r->poller, &r->addresses[r->at], r->client_name, &events);
 }
 
-void request_start(struct request *r)
+void request_start(struct request *r, uint64_t now_ns)
 {
+    r->now_ns = now_ns;
     r->done = false;
     r->tried = 0;
     r->asked = false;
@@ -84,14 +87,13 @@ static int answer_take(struct request *r)
     return answer_keep(r, body, header.body_bytes);
 }
 
-static int timed_out(struct request *r)
+static void late_fail(struct request *r)
 {
-    struct connection *c = &r->connection;
     if (r->asked)
-        connection_fail(c, EMB_ERR_TIMEOUT, "no answer to %s in time", frame_type_name(r->type));
+        connection_fail(&r->connection, EMB_ERR_TIMEOUT, "no answer to %s in time",
+                        frame_type_name(r->type));
     else
-        connection_fail(c, EMB_ERR_UNAVAILABLE, "no connection in time");
-    return finish(r, c->error.code, c->error.text);
+        connection_fail(&r->connection, EMB_ERR_UNAVAILABLE, "no connection in time");
 }
 
 int request_work(struct request *r, uint64_t now_ns)
@@ -100,6 +102,7 @@ int request_work(struct request *r, uint64_t now_ns)
 
     if (r->done)
         return 0;
+    r->now_ns = now_ns;
     int work = connection_work(c);
     if (c->state == CONNECTION_DOWN)
         return went_down(r);
@@ -113,7 +116,9 @@ int request_work(struct request *r, uint64_t now_ns)
     }
     if (c->state == CONNECTION_UP)
         work += answer_take(r);
-    if (!r->done && now_ns >= r->deadline_ns)
-        return timed_out(r);
+    if (!r->done && now_ns >= (r->asked ? r->deadline_ns : r->up_by_ns)) {
+        late_fail(r);
+        return went_down(r);
+    }
     return work;
 }

@@ -1,5 +1,5 @@
 /*
- * One question to a broker: connects to the first of a list that can be reached, sends one control
+ * One question to a broker: connects to the first of a list that greets in time, sends one control
  * frame and keeps the answer. Not repeated once it is sent, for it may have been done. An agent of
  * the client's thread; belongs to it between request_start and request_end. Design: 3-protocol.
  */
@@ -30,11 +30,14 @@ struct request {
     struct hello_ok rack; /* as the broker greeted */
 
     struct connection connection;
+    uint32_t at;
     uint32_t tried;
-    bool asked;
+    bool asked; /* addresses[at] */
+    uint64_t now_ns;
+    uint64_t up_by_ns; /* else the next one is tried */
 };
 
-void request_start(struct request *r);
+void request_start(struct request *r, uint64_t now_ns);
 int request_work(struct request *r, uint64_t now_ns);
 /* Frees connection and answer. */
 void request_end(struct request *r);

@@ -130,13 +130,17 @@ struct incoming *subscribe_take(struct subscribe_core *core)
 static void connect_now(struct subscribe_core *core)
 {
     const struct connection_events events = {.arg = core, .memory = delivery_memory};
+    uint32_t others = core->options.address_count - 1;
 
+    if (!core->was_up)
+        others -= min_u64(core->tries, others);
     receiving_drop(core);
     connection_stop(&core->connection, true);
     connection_start(&core->connection, core->options.poller, &core->options.addresses[core->at],
                      core->options.client_name, &events);
     core->state = SUBSCRIBE_CONNECTING;
     core->retry_at_ns = 0;
+    core->up_by_ns = connection_patience(core->now_ns, core->deadline_ns, others);
 }
 
 static void fail(struct subscribe_core *core, const struct error *why)
@@ -415,6 +419,8 @@ int subscribe_work(struct subscribe_core *core, uint64_t now_ns)
         work++;
     }
     work += connection_work(&core->connection);
+    if (core->connection.state < CONNECTION_UP && now_ns >= core->up_by_ns)
+        connection_fail(&core->connection, EMB_ERR_UNAVAILABLE, "no connection in time");
     if (core->state == SUBSCRIBE_CONNECTING && core->connection.state == CONNECTION_UP) {
         subscribe_send(core);
         work += 1 + connection_work(&core->connection);

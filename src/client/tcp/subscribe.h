@@ -65,6 +65,7 @@ struct subscribe_core {
     bool no_memory;          /* for the body that is to be received */
     uint64_t reconnects;
     uint64_t now_ns;
+    uint64_t up_by_ns; /* the connection; else the next broker is tried */
 };
 
 void subscribe_start(struct subscribe_core *core, const struct subscribe_options *options,
