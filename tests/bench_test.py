@@ -222,7 +222,6 @@ class Bench(Place):
             (["publish", "--message-bytes", "1GiB"], "1MiB"),
             (["publish", "--order", "0,1,2,3,4,5", "--acks", "0,1,2"], "18"),
             (["publish", "--rounds", "4"], "5 to 100"),
-            (["latency", "--transport", "mapped"], "not built"),
             (["latency", "--load", "open"], "closed"),
             (["latency", "--load", "100"], "1 to 95"),
             (["latency", "--acks", "0"], "1 to 2"),

@@ -35,7 +35,6 @@ extern const struct cli_option bench_consume_rows[BENCH_CONSUME_ROWS];
 int bench_consume_run(struct cli *cli, const void *values);
 
 struct bench_latency_values {
-    int transport;
     const char *acks;
     const char *load;
     int order;
@@ -47,7 +46,7 @@ struct bench_latency_values {
     struct bench_common common;
 };
 
-#define BENCH_LATENCY_ROWS (9 + BENCH_RACK_COUNT)
+#define BENCH_LATENCY_ROWS (8 + BENCH_RACK_COUNT)
 extern const struct cli_option bench_latency_rows[BENCH_LATENCY_ROWS];
 int bench_latency_run(struct cli *cli, const void *values);
 

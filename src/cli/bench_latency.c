@@ -18,19 +18,11 @@
 #define LOADS_MAX BENCH_LIST_MAX
 #define SIDES_MAX (ACKS_MAX * LOADS_MAX + 2)
 
-enum { TRANSPORT_TCP, TRANSPORT_MAPPED };
-static const char *const transport_words[] = {"tcp", "mapped", NULL};
 static const char *const load_words[] = {"closed", NULL};
 
 #define FIELD(name) .field = offsetof(struct bench_latency_values, name)
 
 const struct cli_option bench_latency_rows[BENCH_LATENCY_ROWS] = {
-    {.name = "transport",
-     .type = CLI_CHOICE,
-     FIELD(transport),
-     .value = "tcp",
-     .words = transport_words,
-     .text = "how clients reach the rack; mapped memory is not built yet and refused"},
     {.name = "acks",
      .type = CLI_TEXT,
      FIELD(acks),
@@ -211,7 +203,6 @@ static json_t *settings_value(const struct measuring *m, const struct probe_load
     json_t *s = json_object();
     if (load->percent != PROBE_CLOSED)
         snprintf(text, sizeof text, "open %d %%", (int)load->percent);
-    print_set(s, "transport", json_string(cli_word(transport_words, v->transport)));
     print_set(s, "load", json_string(text));
     print_set(s, "order", json_integer(v->order));
     print_set(s, "acks", json_integer(load->probe->acks));
@@ -299,16 +290,13 @@ static int lists_read(struct measuring *m)
 
 int bench_latency_run(struct cli *cli, const void *values)
 {
-    const struct bench_latency_values *v = values;
-    if (v->transport == TRANSPORT_MAPPED)
-        return cli_usage("bench latency: --transport mapped is not built yet; accepted: tcp");
     struct measuring *m = calloc(1, sizeof *m);
     if (!m)
         return cli_fail("bench: out of memory");
-    m->values = v;
+    m->values = values;
     int result = lists_read(m);
     if (result == CLI_DONE)
-        result = bench_begin(&m->run, cli, &v->common);
+        result = bench_begin(&m->run, cli, &m->values->common);
     if (result == CLI_DONE)
         result = bench_end(&m->run, measure(m));
     free(m);
