@@ -159,6 +159,14 @@ class DaemonTest(Place):
         self.assertIn('rack.yaml:3:1: lanes: bad value "65"', done.stderr)
         self.assertEqual(len(done.stderr.splitlines()), 1)
 
+    def test_a_region_that_is_too_small_is_seen_by_the_check(self):
+        size = ("--region-size", "64MiB")
+        node = ("--node-id", "1", "--region", "shm:none", *size)
+        for options in (node, ("--check-config", *node), ("--dev", *size)):
+            done = self.run_daemon(*options)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertRegex(done.stderr, "region-size is 64MiB, .* which takes [0-9]+MiB\n")
+
     def test_files_that_cannot_be_read(self):
         for path, text in ((f"{self.place}/none.yaml", "No such file"), (self.place, "directory")):
             done = self.run_daemon("--dev", "--config", path)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "bin/daemon.h"
+#include "bin/settings.h"
 
 #define EXIT_USAGE 2
 
@@ -69,7 +70,8 @@ int main(int argc, char **argv)
                                         .argv = argv,
                                         .environment = (const char *const *)environ,
                                         .read_fn = config_read_file}};
-    if (config_parse(&daemon.sources, &daemon.config, &err)) {
+    if (config_parse(&daemon.sources, &daemon.config, &err) ||
+        settings_check(&daemon.config, &err)) {
         fprintf(stderr, "embarcaderod: %s\n", err.text);
         return EXIT_USAGE;
     }

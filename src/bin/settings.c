@@ -14,6 +14,12 @@ static struct geometry geometry_of(const struct config *c)
                              .sessions = (uint32_t)c->sessions};
 }
 
+int settings_check(const struct config *c, struct error *err)
+{
+    const struct geometry geometry = geometry_of(c);
+    return geometry_check(&geometry, err);
+}
+
 struct broker_limits settings_limits(const struct config *c)
 {
     return (struct broker_limits){

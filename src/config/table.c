@@ -173,7 +173,7 @@ const struct option option_table[] = {
      .rules = OPTION_POWER_OF_TWO,
      FIELD(goi_segment_entries),
      .min = 8,
-     .max = 1 << 24,
+     .max = 1 << 20,
      .value = "16384",
      .text = "entries of one segment of the global order index"},
     {.name = "topics",

@@ -2,6 +2,7 @@
 #include "region/region.h"
 
 #include "base/bits.h"
+#include "base/units.h"
 
 #define AREA_ALIGN       4096
 #define MIN_BLOG         16
@@ -86,7 +87,7 @@ void region_areas_compute(const struct geometry *geometry, struct region_areas *
 /* ---- checks ---------------------------------------------------------------------------------- */
 
 struct range {
-    const char *field;
+    const char *option; /* the daemon's, which is how people know the field */
     uint64_t value, min, max;
     bool power_of_two;
 };
@@ -98,7 +99,7 @@ static int range_check(const struct range *range, struct error *err)
     if (!wrong)
         return EMB_OK;
     return error_set(err, EMB_ERR_INVALID_SETTING, "%s is %llu; %s from %llu to %llu is accepted",
-                     range->field, (unsigned long long)range->value,
+                     range->option, (unsigned long long)range->value,
                      range->power_of_two ? "a power of two" : "a number",
                      (unsigned long long)range->min, (unsigned long long)range->max);
 }
@@ -106,26 +107,30 @@ static int range_check(const struct range *range, struct error *err)
 static int segments_check(const struct geometry *geometry, struct error *err)
 {
     struct region_areas areas;
+    char region[UNITS_TEXT_BYTES], segment[UNITS_TEXT_BYTES], least[UNITS_TEXT_BYTES];
+
     region_areas_compute(geometry, &areas);
     if (areas.segments >= MIN_BLOG)
         return EMB_OK;
+    units_size_text(geometry->region_bytes, region);
+    units_size_text(geometry->segment_bytes, segment);
+    units_size_text(areas.blog + (uint64_t)MIN_BLOG * geometry->segment_bytes, least);
     return error_set(
         err, EMB_ERR_INVALID_SETTING,
-        "region_bytes is %llu, which leaves %u segments of %u bytes; at least %d are "
-        "accepted, which takes %llu bytes",
-        (unsigned long long)geometry->region_bytes, areas.segments, geometry->segment_bytes,
-        MIN_BLOG, (unsigned long long)(areas.blog + (uint64_t)MIN_BLOG * geometry->segment_bytes));
+        "region-size is %s, which leaves %u segments of %s beside the rings and tables; "
+        "at least %d are accepted, which takes %s",
+        region, areas.segments, segment, MIN_BLOG, least);
 }
 
 int geometry_check(const struct geometry *geometry, struct error *err)
 {
     const struct range ranges[] = {
-        {"region_bytes", geometry->region_bytes, 1 << 20, REGION_BYTES_MAX, false},
-        {"segment_bytes", geometry->segment_bytes, 4096, 1U << 31, true},
+        {"region-size", geometry->region_bytes, 1 << 20, REGION_BYTES_MAX, false},
+        {"segment-size", geometry->segment_bytes, 4096, 1U << 31, true},
         {"lanes", geometry->lanes, 1, LANE_MAX, false},
-        {"lane_slots", geometry->lane_slots, 8, 1 << 20, true},
-        {"goi_segments", geometry->goi_segments, 16, 1 << 16, false},
-        {"goi_segment_entries", geometry->goi_segment_entries, 8, 1 << 20, true},
+        {"lane-slots", geometry->lane_slots, 8, 1 << 20, true},
+        {"goi-segments", geometry->goi_segments, 16, 1 << 16, false},
+        {"goi-segment-entries", geometry->goi_segment_entries, 8, 1 << 20, true},
         {"topics", geometry->topics, 1, 4096, false},
         {"sessions", geometry->sessions, 1, 1000000, false},
     };
@@ -136,7 +141,7 @@ int geometry_check(const struct geometry *geometry, struct error *err)
     }
     if (geometry->region_bytes % AREA_ALIGN)
         return error_set(err, EMB_ERR_INVALID_SETTING,
-                         "region_bytes is %llu; a multiple of %d is accepted",
+                         "region-size is %llu; a multiple of %d is accepted",
                          (unsigned long long)geometry->region_bytes, AREA_ALIGN);
     return segments_check(geometry, err);
 }

@@ -46,37 +46,39 @@ static void expect_refused(struct geometry geometry, const char *field, const ch
     assert_non_null(strstr(err.text, "accepted"));
 }
 
-#define REFUSED(field, number)                                                                     \
+#define REFUSED(field, option, number)                                                             \
     do {                                                                                           \
         struct geometry geometry_ = geometry_test();                                               \
         geometry_.field = (number);                                                                \
         char value_[32];                                                                           \
         snprintf(value_, sizeof value_, "is %llu", (unsigned long long)geometry_.field);           \
-        expect_refused(geometry_, #field, value_);                                                 \
+        expect_refused(geometry_, option " is", value_);                                           \
     } while (0)
 
 static void impossible_geometries_are_named(void **state)
 {
-    REFUSED(region_bytes, 0);
-    REFUSED(region_bytes, UINT64_MAX);
-    REFUSED(region_bytes, (64 << 20) + 64);
-    REFUSED(region_bytes, 8 << 20); /* fewer than 16 segments */
-    REFUSED(segment_bytes, 2048);
-    REFUSED(segment_bytes, 3 << 20);
-    REFUSED(lanes, 0);
-    REFUSED(lanes, 65);
-    REFUSED(lane_slots, 4);
-    REFUSED(lane_slots, 12);
-    REFUSED(lane_slots, 1U << 31);
-    REFUSED(goi_segments, 15);
-    REFUSED(goi_segment_entries, 7);
-    REFUSED(topics, 0);
-    REFUSED(topics, 4097);
-    REFUSED(sessions, 0);
-    REFUSED(sessions, 1000001);
+    REFUSED(region_bytes, "region-size", 0);
+    REFUSED(region_bytes, "region-size", UINT64_MAX);
+    REFUSED(region_bytes, "region-size", (64 << 20) + 64);
+    REFUSED(segment_bytes, "segment-size", 2048);
+    REFUSED(segment_bytes, "segment-size", 3 << 20);
+    REFUSED(lanes, "lanes", 0);
+    REFUSED(lanes, "lanes", 65);
+    REFUSED(lane_slots, "lane-slots", 4);
+    REFUSED(lane_slots, "lane-slots", 12);
+    REFUSED(lane_slots, "lane-slots", 1U << 31);
+    REFUSED(goi_segments, "goi-segments", 15);
+    REFUSED(goi_segment_entries, "goi-segment-entries", 7);
+    REFUSED(topics, "topics", 0);
+    REFUSED(topics, "topics", 4097);
+    REFUSED(sessions, "sessions", 0);
+    REFUSED(sessions, "sessions", 1000001);
+    struct geometry small = geometry_test();
+    small.region_bytes = 2 << 20;
+    expect_refused(small, "region-size is 2MiB", "leaves");
     struct geometry large = geometry_test();
     large.sessions = 1000000; /* possible, but not in 64 MiB */
-    expect_refused(large, "region_bytes", "leaves 0 segments");
+    expect_refused(large, "region-size is 64MiB", "0 segments of 256KiB");
 }
 
 /* ---- superblock ------------------------------------------------------------------------------ */
@@ -218,11 +220,11 @@ static void other_builds_are_refused_by_name(void **state)
     superblock->coherence = 1;
     superblock->lane_slots = 9;
     seal(superblock);
-    expect_attach(&rack, rack.bytes, EMB_ERR_CORRUPT, "impossible: lane_slots is 9");
+    expect_attach(&rack, rack.bytes, EMB_ERR_CORRUPT, "impossible: lane-slots is 9");
     superblock->lane_slots = 8;
     superblock->segment_bytes = 0;
     seal(superblock);
-    expect_attach(&rack, rack.bytes, EMB_ERR_CORRUPT, "impossible: segment_bytes is 0");
+    expect_attach(&rack, rack.bytes, EMB_ERR_CORRUPT, "impossible: segment-size is 0");
     rack_close(&rack);
 }
 
