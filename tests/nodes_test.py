@@ -176,7 +176,7 @@ class Nodes(Place):
         self.assertEqual(done.stdout.splitlines(), lines)
         done = self.run_tool("status", "--json", "--brokers", brokers, status=1)
         self.assertLess(time.monotonic() - begin, PATIENCE_S)
-        self.assertIn(nodes[2].address()[6:], done.stderr)
+        self.assertIn(f"{nodes[2].address()[6:]}: connected, and no greeting", done.stderr)
         rows = json.loads(done.stdout)
         self.assertEqual([row["row"] for row in rows["broker"]], [0, 1])
         self.assertIn("node 2 has been silent", " ".join(rows["warnings"]))

@@ -65,6 +65,14 @@ uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t oth
     return now_ns + min_u64((deadline_ns - now_ns) / (others + 1), PATIENCE_NS);
 }
 
+void connection_late(struct connection *c)
+{
+    connection_fail(c, EMB_ERR_UNAVAILABLE, "%s",
+                    c->state == CONNECTION_GREETING
+                        ? "connected, and no greeting in time: it hangs, or is no broker"
+                        : "no connection in time");
+}
+
 void connection_start(struct connection *c, struct env_poller *poller,
                       const struct address *address, const char *client_name,
                       const struct connection_events *events)

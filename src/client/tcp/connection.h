@@ -94,6 +94,9 @@ struct connection {
  */
 uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t others);
 
+/* Ends one that was not UP in time, as UNAVAILABLE. */
+void connection_late(struct connection *c);
+
 /* Starts to connect; the state says how it went (DOWN at once when that was not possible).
    client_name must stay. */
 void connection_start(struct connection *c, struct env_poller *poller,

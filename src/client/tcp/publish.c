@@ -271,8 +271,7 @@ static void silent_leave_out(struct publish_core *core)
         return;
     for (uint32_t i = 0; i < core->lane_count; i++)
         if (!lane_is_live(&core->lanes[i]))
-            connection_fail(&core->lanes[i].connection, EMB_ERR_UNAVAILABLE,
-                            "no connection in time");
+            connection_late(&core->lanes[i].connection);
 }
 
 /* ---- resending ------------------------------------------------------------------------------- */

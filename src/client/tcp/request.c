@@ -93,7 +93,7 @@ static void late_fail(struct request *r)
         connection_fail(&r->connection, EMB_ERR_TIMEOUT, "no answer to %s in time",
                         frame_type_name(r->type));
     else
-        connection_fail(&r->connection, EMB_ERR_UNAVAILABLE, "no connection in time");
+        connection_late(&r->connection);
 }
 
 int request_work(struct request *r, uint64_t now_ns)

@@ -420,7 +420,7 @@ int subscribe_work(struct subscribe_core *core, uint64_t now_ns)
     }
     work += connection_work(&core->connection);
     if (core->connection.state < CONNECTION_UP && now_ns >= core->up_by_ns)
-        connection_fail(&core->connection, EMB_ERR_UNAVAILABLE, "no connection in time");
+        connection_late(&core->connection);
     if (core->state == SUBSCRIBE_CONNECTING && core->connection.state == CONNECTION_UP) {
         subscribe_send(core);
         work += 1 + connection_work(&core->connection);
