@@ -4,7 +4,9 @@
  * How it works: the node has asked for its admission; from that entry's position on, A, the
  * sequencer and all owners of segments count it among those whose `needed` gates reuse, and it
  * publishes none above A before it has read so far. So everything from A on stands. The first
- * checkpoint that holds the admission is loaded: it is of a later moment, with D as it was then.
+ * checkpoint that was begun after the admission is loaded, with D as it was then. (One that was
+ * under way may hold it, too; but what was encoded before it is of an earlier moment, and entries
+ * below A are not applied.)
  *
  * Below A nothing is certain. Entries from that D on are read for what they ask of their chains, so
  * that this node's D begins with what is durable, not with what it was told. In a log whose GOI has
@@ -44,11 +46,16 @@ static bool holds_admission(const struct follower *f)
     return node->live && node->incarnation == f->incarnation && node->lane_count > 0;
 }
 
+static uint64_t admission_position(const struct follower *f)
+{
+    return f->meta.lanes[f->meta.nodes[f->node].lanes[0]].granted_position;
+}
+
 static void begin(struct follower *f, const struct checkpoint_shared *header, uint64_t first)
 {
     const struct meta_node *node = &f->meta.nodes[f->node];
     bool young = header->covers - first < f->region->areas.goi_entries;
-    f->admitted = f->meta.lanes[node->lanes[0]].granted_position;
+    f->admitted = admission_position(f);
     f->covers = header->covers;
     uint64_t durable = min_u64(header->durable, f->admitted);
     f->position = young ? first : durable;
@@ -66,7 +73,8 @@ static bool try_checkpoint(struct follower *f, const struct epoch_view *epoch, u
     f->checkpoint_seen = header.sequence;
     int rc = state_load(f, body, header.bytes, &f->failure);
     free(body);
-    if (rc || !region_epoch_is(f->region, epoch->epoch) || !holds_admission(f)) {
+    if (rc || !region_epoch_is(f->region, epoch->epoch) || !holds_admission(f) ||
+        header.covers <= admission_position(f)) {
         state_reset(f);
         return false;
     }

@@ -389,8 +389,9 @@ static bool retire(struct blog *blog, uint64_t kept)
     return waiting + raised > 0;
 }
 
-/* The lowest position that a live node needs or reads now. `needed` is looked at first: a node
-   that hands a position over from one to the other raises `needed` last. */
+/* The lowest position that a live node needs, or any reads now: one may deliver before this owner
+   has read its admission (0: it never did). `needed` is looked at first: a node that hands a
+   position over from one to the other raises `needed` last. */
 static uint64_t lowest_needed(struct blog *blog, uint64_t live_nodes)
 {
     uint64_t needed[NODE_MAX], reading[NODE_MAX], lowest = NO_POSITION;
@@ -401,11 +402,14 @@ static uint64_t lowest_needed(struct blog *blog, uint64_t live_nodes)
     struct node_read_shared *first = region_node_read(blog->region, 0);
     mem_observe_words(&blog->region->mem, &first->needed, sizeof(struct node_shared), count,
                       needed);
-    mem_observe_words(&blog->region->mem, &first->reading, sizeof(struct node_shared), count,
+    mem_observe_words(&blog->region->mem, &first->reading, sizeof(struct node_shared), NODE_MAX,
                       reading);
-    for (unsigned node = 0; node < count; node++) {
-        if (live_nodes & (1ULL << node))
-            lowest = min_u64(lowest, min_u64(needed[node], reading[node]));
+    for (unsigned node = 0; node < NODE_MAX; node++) {
+        bool is_live = live_nodes >> node & 1;
+        if (is_live)
+            lowest = min_u64(lowest, needed[node]);
+        if (is_live || reading[node] != 0)
+            lowest = min_u64(lowest, reading[node]);
     }
     return lowest;
 }

@@ -1,6 +1,7 @@
 /* Nodes that join a log under way, leave it, and come back: the sequencer with real followers. */
 #include <string.h>
 
+#include "region/blog.h"
 #include "sequencer/rig_test.h"
 
 #define LATE 1 /* the node that comes and goes */
@@ -73,6 +74,91 @@ static uint16_t begin_alone(struct rig *rig, int batches)
         turn(rig);
     }
     return topic;
+}
+
+/* Topics were encoded into a checkpoint, then one more is made, then the node is admitted, and its
+   admission gets into the same checkpoint: the newcomer knows that topic all the same. */
+static void a_checkpoint_that_was_under_way_is_passed_over(void **state)
+{
+    struct rig rig;
+    struct geometry g = geometry_tiny();
+    g.topics = 1024; /* several slices of a checkpoint before the nodes' */
+    g.region_bytes = 64 << 20;
+    begin_with(&rig, &g, MEM_HARDWARE, 1, (struct sequencer_options){0});
+    turns(&rig, 6);
+    attach_late(&rig);
+    uint16_t topic = create_topic(&rig, "t", TOPIC_ORDER_TOTAL, TOPIC_GAP_FENCE);
+    data(&rig, 0, topic, NO_SESSION, NO_SEQUENCE, 1);
+    turns(&rig, 200);
+    rig.now_ns += 1000 * MS;
+    data(&rig, 0, topic, NO_SESSION, NO_SEQUENCE, 1);
+    turn(&rig); /* a checkpoint is due: the topics there are */
+    create_topic(&rig, "u", TOPIC_ORDER_TOTAL, TOPIC_GAP_FENCE);
+    struct follower *late = join(&rig, 9);
+    run_until_current(&rig, late, topic);
+    assert_non_null(meta_topic_by_name(follower_meta(rig.followers[0]), "u"));
+    assert_non_null(meta_topic_by_name(follower_meta(late), "u"));
+    follower_destroy(late);
+    end(&rig);
+}
+
+static struct blog_space write_batch(struct rig *rig, struct blog *blog, uint16_t topic, int byte)
+{
+    struct blog_space space;
+    uint64_t slot = rig->published[0];
+    assert_true(blog_reserve(blog, blog_batch_max(blog), &space));
+    memset(space.bytes, byte, 100);
+    publish(rig, 0,
+            (struct pbr_entry_shared){.kind = ENTRY_DATA,
+                                      .payload = payload_word(space.address, 100),
+                                      .session = NO_SESSION,
+                                      .client_sequence = NO_SEQUENCE,
+                                      .topic = topic,
+                                      .message_count = 1});
+    blog_published(blog, &space, slot);
+    turns(rig, 2);
+    blog_outcome(blog, space.held, rig->last.position);
+    return space;
+}
+
+/* The owner stands below the admission and does not know the newcomer, which sends from before it:
+   its pin alone keeps the segment. */
+static void what_a_newcomer_reads_is_kept_by_owners_that_do_not_know_it(void **state)
+{
+    struct rig rig;
+    struct segment_source source;
+    struct blog blog;
+    struct blog_space next;
+    struct goi_entry_shared entry;
+    uint64_t at;
+    uint16_t topic = begin_alone(&rig, 0);
+    struct region *region = &rig.regions[0];
+    segment_source_partition(&source, region, region->areas.segments / 2, 2);
+    assert_int_equal(blog_init(&blog, region, &source, 0, 0, 2), EMB_OK);
+    write_batch(&rig, &blog, topic, 'A');
+    write_batch(&rig, &blog, topic, 'B');
+    turns(&rig, 3);
+    struct blog_horizon horizon = {.kept = follower_kept(rig.followers[0]),
+                                   .live_nodes = follower_live_nodes(rig.followers[0])};
+    struct follower *late = join(&rig, 9);
+    for (int i = 0; i < 400 && !follower_is_current(late); i++) {
+        rig.now_ns += MS;
+        sequencer_do_work(rig.sequencer, rig.now_ns);
+        follower_do_work(late, rig.now_ns);
+    }
+    assert_true(follower_is_current(late));
+    assert_int_equal(follower_find_offset(late, topic, 0, &at, NULL), EMB_OK);
+    follower_reading(late, at);
+    assert_int_equal(follower_entry(late, at, &entry, NULL), EMB_OK);
+    assert_true(follower_payload_stands(late, at, &entry));
+    blog_reclaim(&blog, &horizon);
+    assert_false(blog_reserve(&blog, 64, &next));
+    follower_reading(late, NO_POSITION);
+    blog_reclaim(&blog, &horizon);
+    assert_true(blog_reserve(&blog, 64, &next));
+    blog_free(&blog);
+    follower_destroy(late);
+    end(&rig);
 }
 
 /* The GOI of 128 entries has come round several times: what is below D may be gone. */
@@ -279,6 +365,8 @@ int main(void)
         cmocka_unit_test(a_log_that_wrapped_is_joined),
         cmocka_unit_test(a_young_log_is_indexed_from_its_beginning),
         cmocka_unit_test(what_may_have_been_overwritten_is_not_indexed),
+        cmocka_unit_test(a_checkpoint_that_was_under_way_is_passed_over),
+        cmocka_unit_test(what_a_newcomer_reads_is_kept_by_owners_that_do_not_know_it),
         cmocka_unit_test(it_waits_for_its_own_admission),
         cmocka_unit_test(only_a_true_leave_is_granted),
         cmocka_unit_test(a_store_in_a_chain_and_the_sequencer_stay),
