@@ -213,6 +213,29 @@ class Nodes(Place):
         node.says("is not there yet")
         self.assertEqual(node.stop(), 0)
 
+    def test_a_node_that_waits_for_a_lane_takes_its_request_back(self):
+        size = ("--nodes", "2", "--lanes", "2", "--replicas", "0")
+        nodes = [self.node(0, "broker,sequencer", *size), self.node(1, "broker", *size)]
+        self.serves(*nodes)
+        waits = self.node(2, "broker", "--replicas", "0")
+        waits.says("waits to be admitted")
+        self.refused(self.node(2, "broker", "--replicas", "0", data="other"), 1, "it runs")
+        begin = time.monotonic()
+        self.assertEqual(waits.stop(), 0)
+        self.assertLess(time.monotonic() - begin, PATIENCE_S / 2)
+        killed = self.node(2, "broker", "--replicas", "0", data="node2")
+        killed.says("waits to be admitted")
+        killed.process.kill()
+        killed.wait()
+        self.assertEqual(nodes[1].stop(), 0)
+        rows = self.json(nodes[0], "status")["node"]
+        self.assertEqual([row["state"] for row in rows if row["row"] < 2], ["live", "left"])
+        time.sleep(0.3)  # in which it could be granted the lane
+        rows = self.json(nodes[0], "status")["node"]
+        self.assertNotIn("live", [row["state"] for row in rows if row["row"] == 2])
+        nodes[1] = self.node(1, "broker", *size, data="node1")
+        self.serves(nodes[1])
+
     def test_the_region_outlives_its_nodes_until_it_is_removed(self):
         nodes = self.rack()
         done = self.run_tool("region", "remove", self.url, status=1)

@@ -64,11 +64,11 @@ static void ask(struct broker *b)
     b->leave.asked = request_own(b, &record);
 }
 
-/* Where there is a sequencer it may have admitted the node already: that is waited for, or the log
-   would count on it for ever. */
+/* As far as it has read it was never admitted: its request is taken back, and a sequencer that has
+   granted it meanwhile lets it go. */
 static bool is_outside(const struct broker *b)
 {
-    return b->lane.open ? b->lane.lost : b->region->epoch_floor == 0;
+    return b->lane.open ? b->lane.lost : follower_epoch(b->follower) == 0;
 }
 
 /* The follower has read that it is out; told when that is durable. */

@@ -1,7 +1,11 @@
 /*
- * How it works: the incarnation is the wall clock, in ms, but always above what the line knows of
- * this node id, so that a clock set back does no harm. Whoever reads the log then tells an
- * admission of this process from one of its predecessors by that number alone.
+ * How it works: the incarnation is the wall clock with some random bits below it, so that two in
+ * one millisecond differ, but always above what the line knows of this node id, so that a clock set
+ * back does no harm. Whoever reads the log then tells an admission of this process from one of its
+ * predecessors by that number alone.
+ *
+ * The request is published in the first turn: by then all of the node that may fail stands. A
+ * request is a standing promise, so whoever ends before it was granted takes it back.
  *
  * A heartbeat is a counter; when it last moved is measured here, and begins anew for all nodes
  * after a pause of our own: nobody else is silent because we were.
@@ -14,6 +18,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 
+#define RANDOM_BITS    12 /* with the clock's in 53, which JSON's numbers carry */
 #define WATCH_EVERY_NS 10000000ULL
 #define OWN_PAUSE_NS   20000000ULL
 
@@ -27,6 +32,7 @@ struct member {
     struct follower *follower;
     uint32_t node;
     struct node_request_shared request;
+    bool asked;
     bool admitted;
     struct error failure;
     struct pulse pulses[NODE_MAX];
@@ -37,18 +43,37 @@ struct member {
 
 /* ---- a place --------------------------------------------------------------------------------- */
 
+static int check_free(struct region *region, uint32_t node, struct node_request_shared *found,
+                      struct error *err)
+{
+    *found = (struct node_request_shared){0};
+    if (!region_node_request_observe(region, node, found) || found->roles == 0) /* R7 */
+        return EMB_OK;
+    return error_set(err, EMB_ERR_EXISTS,
+                     "node id %u is taken in this region: a process that listened on %.*s:%u "
+                     "(incarnation %llu) has not left the rack",
+                     node, NODE_HOST_BYTES, found->host, found->port,
+                     (unsigned long long)found->incarnation);
+}
+
+static uint64_t withdrawn(struct region *region, uint32_t node)
+{
+    return mem_observe_u64(&region->mem, &region_node_beat(region, node)->withdrawn);
+}
+
 int member_take_place(struct env *env, struct region *region, uint32_t node, uint64_t *incarnation,
                       struct error *err)
 {
-    struct node_request_shared found = {0};
-    if (region_node_request_observe(region, node, &found) && found.roles != 0) /* R7 */
-        return error_set(err, EMB_ERR_EXISTS,
-                         "node id %u is taken in this region: a process that listened on %.*s:%u "
-                         "(incarnation %llu) has not left the rack",
-                         node, NODE_HOST_BYTES, found.host, found.port,
-                         (unsigned long long)found.incarnation);
+    struct node_request_shared found;
+    uint64_t random;
+    int rc = check_free(region, node, &found, err);
+    if (rc)
+        return rc;
+    env_random(env, &random, sizeof random);
+    uint64_t last = max_u64(found.incarnation, withdrawn(region, node));
     /* Never 0, which stands for "never admitted". */
-    *incarnation = max_u64(env_wall_ms(env), found.incarnation + 1);
+    *incarnation =
+        max_u64(env_wall_ms(env) << RANDOM_BITS, last + 1) + (random & ((1U << RANDOM_BITS) - 1));
     return EMB_OK;
 }
 
@@ -127,7 +152,6 @@ int member_create(const struct member_options *options, struct member **member, 
     made->follower = options->follower;
     made->node = options->node;
     fill_request(&made->request, options);
-    publish_request(made);
     *member = made;
     return EMB_OK;
 }
@@ -137,8 +161,31 @@ void member_destroy(struct member *member)
     free(member);
 }
 
+/* Meanwhile another process may have taken the place. */
+static int ask(struct member *member)
+{
+    struct node_request_shared found;
+    if (check_free(member->region, member->node, &found, &member->failure))
+        return 1;
+    member->asked = true;
+    publish_request(member);
+    return 1;
+}
+
+/* The line's request, if it is another's; what is found of it is told. */
+static bool is_overwritten(struct member *member, struct node_request_shared *found)
+{
+    return region_node_request_observe(member->region, member->node, found) && /* R7 */
+           found->incarnation != member->request.incarnation;
+}
+
 void member_left(struct member *member)
 {
+    struct node_request_shared found;
+    struct node_beat_shared *beat = region_node_beat(member->region, member->node);
+    if (!member->asked || is_overwritten(member, &found))
+        return;
+    mem_publish_u64(&member->region->mem, &beat->withdrawn, member->request.incarnation); /* R7 */
     member->request.roles = 0;
     publish_request(member);
 }
@@ -156,13 +203,13 @@ static int replaced(struct member *member, uint64_t incarnation)
     return 1;
 }
 
-/* Somebody wrote over our request before it was granted. */
+/* Somebody wrote over our request. */
 static int overwritten(struct member *member)
 {
     struct node_request_shared found;
-    if (!region_node_request_observe(member->region, member->node, &found) || /* R7 */
-        found.incarnation == member->request.incarnation)
+    if (!is_overwritten(member, &found))
         return 0;
+    member->admitted = false;
     error_set(&member->failure, EMB_ERR_EXISTS,
               "node id %u is asked for by two processes at the same time, this one and one that "
               "listens on %.*s:%u; accepted: one process a node id",
@@ -222,9 +269,11 @@ int member_do_work(struct member *member, uint64_t now_ns)
     if (now_ns - member->watch_ns >= WATCH_EVERY_NS) {
         watch(member, now_ns);
         member->watch_ns = now_ns;
+        if (member->admitted && overwritten(member))
+            return 1;
     }
     member->turn_ns = now_ns;
-    return learn(member);
+    return member->asked ? learn(member) : ask(member);
 }
 
 uint32_t member_silent_nodes(const struct member *member)

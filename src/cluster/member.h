@@ -6,8 +6,8 @@
  * It also times the other nodes' heartbeats, on its own clock, for whoever asks how they are.
  *
  * Writer of the request line of its node; readers: the sequencer, tools, later starts of this node
- * (edge R7). The request is published once, and once more when the node has left. Heartbeats are
- * the follower's.
+ * (edge R7). The request is published once, in the first turn, and once more, without roles, when
+ * the node has left or is not to be admitted any more. Heartbeats are the follower's.
  * Lifetime: the node's; the follower and the region must outlive it.
  */
 #ifndef CLUSTER_MEMBER_H
@@ -45,20 +45,22 @@ struct member_options {
     uint32_t life;             /* of its store; 0: none yet */
 };
 
-/* Publishes the request. EMB_ERR_INVALID_ARGUMENT with the field, its value and what is accepted;
-   EMB_ERR_NO_MEMORY. */
+/* EMB_ERR_INVALID_ARGUMENT with the field, its value and what is accepted; EMB_ERR_NO_MEMORY. */
 int member_create(const struct member_options *options, struct member **member, struct error *err);
 void member_destroy(struct member *member);
 
-/* An agent's duty cycle: 1 in the turn in which the node is admitted, or has been replaced. */
+/* An agent's duty cycle: 1 in the turn in which it asks, is admitted, or has been replaced. */
 int member_do_work(struct member *member, uint64_t now_ns);
 bool member_admitted(const struct member *member);
 uint64_t member_incarnation(const struct member *member);
 /* EMB_OK, or EMB_ERR_EXISTS: another process asks with this node id, or was admitted after this
    one, which has ended. */
 int member_failure(const struct member *member, struct error *err);
-/* Says in its line that this incarnation has left: its META_NODE_LEAVE is in the log, and its
-   agents stand still. The id may be taken again. */
+/*
+ * Says in its line, if that is still its own, that this incarnation has published its last: its
+ * META_NODE_LEAVE is in the log, or it was not admitted as far as it knows (if it was, the
+ * sequencer now lets it go). Its agents stand still. The id may be taken again.
+ */
 void member_left(struct member *member);
 /* For how long no heartbeat of that node has been seen, in ns; 0 while it is not a live one. Begins
    anew after a pause of our own. */

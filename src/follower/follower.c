@@ -172,8 +172,12 @@ static int take_entry(struct follower *f, const struct goi_entry_shared *entry)
 int follower_do_work(struct follower *f, uint64_t now_ns)
 {
     f->counters.turns++;
-    if (f->failure.code || (f->epoch.epoch == 0 && !find_epoch(f)))
+    if (f->failure.code)
         return 0;
+    if (f->epoch.epoch == 0 && !find_epoch(f)) {
+        pins_beat(f, now_ns);
+        return 0;
+    }
     uint64_t committed = region_committed_observe(f->region, f->epoch.workspace); /* F1 */
     uint32_t count = read_entries(f, committed);                                  /* F2 */
     durable_scan(&f->durable);                                                    /* F3 */

@@ -37,9 +37,8 @@ static void publish_positions(struct follower *f)
     }
 }
 
-void pins_publish(struct follower *f, uint64_t now_ns)
+void pins_beat(struct follower *f, uint64_t now_ns)
 {
-    publish_positions(f);
     if (now_ns - f->heartbeat_ns < HEARTBEAT_NS)
         return;
     f->heartbeat_ns = now_ns;
@@ -48,6 +47,12 @@ void pins_publish(struct follower *f, uint64_t now_ns)
     mem_publish_u64(mem, &beat->heartbeat, ++f->heartbeat); /* R7 */
     if (mem_own_u64(mem, &beat->epoch_floor) != f->region->epoch_floor)
         mem_publish_u64(mem, &beat->epoch_floor, f->region->epoch_floor);
+}
+
+void pins_publish(struct follower *f, uint64_t now_ns)
+{
+    publish_positions(f);
+    pins_beat(f, now_ns);
 }
 
 void follower_set_needed(struct follower *f, uint64_t position)

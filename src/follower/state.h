@@ -92,6 +92,8 @@ void join_take(struct follower *f, const struct goi_entry_shared *entry);
 
 /* pins.c */
 void pins_init(struct follower *f);
+/* Heartbeat and epoch floor, also of a node that is not admitted yet: only who lives is. */
+void pins_beat(struct follower *f, uint64_t now_ns);
 /* Publishes what has changed: read position, needed, heartbeat. */
 void pins_publish(struct follower *f, uint64_t now_ns);
 

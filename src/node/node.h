@@ -38,11 +38,12 @@ struct node_options {
 
 struct node;
 
-/* Opens store, follower, replica and broker, and asks to be admitted. Errors name the part;
-   EMB_ERR_EXISTS: the node id is taken, or the store's directory holds a log. */
+/* Opens store, follower, replica and broker; in its first turn it asks to be admitted. Errors name
+   the part; EMB_ERR_EXISTS: the node id is taken, or the store's directory holds a log. */
 int node_create(const struct node_options *options, struct node **node, struct error *err);
 void node_destroy(struct node *node);
-/* Before its first turn: it takes its request back, as if it had never been there. */
+/* For one whose process could not start whole, and has no turns any more: when it is destroyed it
+   takes its request back. */
 void node_give_up(struct node *node);
 /* To be added to its runner. */
 struct agent node_agent(struct node *node);

@@ -23,6 +23,7 @@ struct process {
     struct bells *bells[2]; /* of each runner */
     int runner_count;
     int running;
+    bool given_up; /* it could not start whole */
     struct prefault *prefault;
 
     struct flag leave; /* asked for by the caller */
@@ -246,9 +247,8 @@ int process_start(const struct process_options *options, struct process **out, s
     int rc = make_all(p, err);
     if (rc == EMB_OK)
         rc = start_threads(p, err);
-    if (rc && p->node && !p->running)
-        node_give_up(p->node);
     if (rc) {
+        p->given_up = true;
         process_stop(p);
         return rc;
     }
@@ -276,6 +276,8 @@ void process_stop(struct process *p)
     for (int i = 0; i < p->running; i++)
         runner_join(p->runners[i]);
     prefault_stop(p->prefault);
+    if (p->given_up && p->node)
+        node_give_up(p->node);
     node_destroy(p->node);
     seat_destroy(p->seat);
     for (int i = 0; i < p->runner_count; i++) {

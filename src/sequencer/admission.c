@@ -81,16 +81,58 @@ static bool asks_in_vain(const struct sequencer *s, uint32_t node,
     return request->roles == 0 || known->live || request->incarnation <= known->incarnation;
 }
 
+/* Whether its heart has beaten since the last look: the request of a process that has died would be
+   granted to nobody, and what is live holds memory. */
+static bool asker_lives(struct sequencer *s, uint32_t node, uint64_t incarnation)
+{
+    struct admission_asker *asker = &s->askers[node];
+    uint64_t heartbeat =
+        mem_observe_u64(&s->region->mem, &region_node_beat(s->region, node)->heartbeat); /* R7 */
+    bool lives = asker->incarnation == incarnation && asker->heartbeat != heartbeat;
+    *asker = (struct admission_asker){.incarnation = incarnation, .heartbeat = heartbeat};
+    return lives;
+}
+
 static void admit_nodes(struct sequencer *s)
 {
     for (uint32_t node = 0; node < NODE_MAX; node++) {
         struct node_request_shared request;
-        if (s->meta.nodes[node].live ||
-            !region_node_request_observe(s->region, node, &request) || /* R7 */
-            asks_in_vain(s, node, &request))
-            continue;
-        admit(s, node, &request);
+        if (!s->meta.nodes[node].live &&
+            region_node_request_observe(s->region, node, &request) && /* R7 */
+            !asks_in_vain(s, node, &request) && asker_lives(s, node, request.incarnation))
+            admit(s, node, &request);
     }
+}
+
+/* ---- requests that are taken back ------------------------------------------------------------ */
+
+/* It was granted while it was taken back. That process has published its last: it has opened no
+   lane, or has no slot without outcome in it. */
+static void let_go(struct sequencer *s, uint32_t node)
+{
+    const struct meta_node *known = &s->meta.nodes[node];
+    struct meta_record record = record_of(META_NODE_LEAVE);
+    record.leave.node = node;
+    record.leave.incarnation = known->incarnation;
+    for (uint32_t i = 0; i < known->lane_count; i++) {
+        if (collect_lane_undecided(s, known->lanes[i]) > 0)
+            return;
+        record.leave.lane_ends[i] = s->lanes[known->lanes[i]].next;
+    }
+    if (decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
+        decide_lanes_closed(s, node);
+}
+
+/* Of the live nodes one a look. */
+static void take_back_requests(struct sequencer *s)
+{
+    uint32_t node = s->admission_looks++ % NODE_MAX;
+    const struct meta_node *known = &s->meta.nodes[node];
+    const struct node_beat_shared *beat = region_node_beat(s->region, node);
+    if (known->live && !(known->roles & (ROLE_SEQUENCER | ROLE_STANDBY)) &&
+        !meta_node_in_chain(&s->meta, node) &&
+        mem_observe_u64(&s->region->mem, &beat->withdrawn) >= known->incarnation) /* R7 */
+        let_go(s, node);
 }
 
 /* ---- chains ---------------------------------------------------------------------------------- */
@@ -156,6 +198,7 @@ void admission_pass(struct sequencer *s)
     if (s->admission_ns && s->now_ns - s->admission_ns < ADMISSION_EVERY_NS)
         return;
     s->admission_ns = s->now_ns;
+    take_back_requests(s);
     admit_nodes(s);
     set_chains(s);
     reserve_producers(s);

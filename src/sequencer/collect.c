@@ -19,12 +19,12 @@ void collect_lane_close(struct sequencer *s, uint32_t lane)
     s->lanes[lane].live = false;
 }
 
-bool collect_lane_ends(const struct sequencer *s, uint32_t lane, uint64_t end)
+uint32_t collect_lane_undecided(const struct sequencer *s, uint32_t lane)
 {
     uint32_t undecided = 0;
     for (uint64_t i = 0; i < s->region->geometry.lane_slots; i++)
         undecided += *collect_undecided(s, lane, i);
-    return s->lanes[lane].next == end && undecided == 1;
+    return undecided;
 }
 
 uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index)

@@ -103,10 +103,11 @@ static int refusal_of(const struct sequencer *s, const struct meta_record *recor
 static int judge_leave(const struct sequencer *s, const struct meta_record *record)
 {
     const struct meta_node *node = &s->meta.nodes[record->leave.node];
+    uint32_t lane = node->lanes[0];
     /* More lanes than one would need to be empty all but the one that carries this. */
-    if (node->lane_count != 1 || !collect_lane_ends(s, node->lanes[0], record->leave.lane_ends[0]))
-        return EMB_ERR_INVALID_ARGUMENT;
-    return EMB_OK;
+    bool ends = node->lane_count == 1 && s->lanes[lane].next == record->leave.lane_ends[0] &&
+                collect_lane_undecided(s, lane) == 1; /* this very slot */
+    return ends ? EMB_OK : EMB_ERR_INVALID_ARGUMENT;
 }
 
 static int judge_request(const struct sequencer *s, const struct meta_record *record,
@@ -116,7 +117,7 @@ static int judge_request(const struct sequencer *s, const struct meta_record *re
     return rc == EMB_OK && record->type == META_NODE_LEAVE ? judge_leave(s, record) : rc;
 }
 
-static void close_lanes(struct sequencer *s, uint32_t node)
+void decide_lanes_closed(struct sequencer *s, uint32_t node)
 {
     for (uint32_t i = 0; i < s->meta.nodes[node].lane_count; i++)
         collect_lane_close(s, s->meta.nodes[node].lanes[i]);
@@ -145,7 +146,7 @@ bool decide_request(struct sequencer *s, const struct collected *c)
     if (record.type == META_SESSION_END)
         order_reject_held(s, record.session_end.session, EMB_ERR_SESSION_FENCED);
     else if (record.type == META_NODE_LEAVE)
-        close_lanes(s, record.leave.node);
+        decide_lanes_closed(s, record.leave.node);
     return true;
 }
 

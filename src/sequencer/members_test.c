@@ -359,6 +359,79 @@ static void what_was_told_to_have_left_is_not_admitted_by_old_requests(void **st
     end(&rig);
 }
 
+/* ---- asking in vain, and taking it back ------------------------------------------------------ */
+
+static void beat_late(struct rig *rig, uint64_t count)
+{
+    struct node_beat_shared *beat = region_node_beat(&rig->regions[LATE], LATE);
+    mem_publish_u64(&rig->regions[LATE].mem, &beat->heartbeat, count);
+    mem_drain(&rig->regions[LATE].mem);
+}
+
+static const struct meta_node *late_node(const struct rig *rig)
+{
+    return &follower_meta(rig->followers[0])->nodes[LATE];
+}
+
+/* Asks and beats until it is in. */
+static void admit_late(struct rig *rig, uint64_t incarnation)
+{
+    ask_again(rig, LATE, incarnation, ROLE_BROKER);
+    for (uint64_t i = 1; i < 100 && late_node(rig)->incarnation != incarnation; i++) {
+        beat_late(rig, incarnation + i);
+        turn(rig);
+    }
+    assert_true(late_node(rig)->live);
+    assert_int_equal(late_node(rig)->incarnation, incarnation);
+}
+
+static void withdraw_late(struct rig *rig, uint64_t incarnation)
+{
+    struct mem *mem = &rig->regions[LATE].mem;
+    mem_publish_u64(mem, &region_node_beat(&rig->regions[LATE], LATE)->withdrawn, incarnation);
+    mem_drain(mem);
+}
+
+static void who_has_died_while_it_asked_is_not_admitted(void **state)
+{
+    struct rig rig;
+    begin_alone(&rig, 0);
+    beat_late(&rig, 5);
+    ask_again(&rig, LATE, 9, ROLE_BROKER);
+    turns(&rig, 100);
+    assert_false(late_node(&rig)->live);
+    admit_late(&rig, 9);
+    end(&rig);
+}
+
+static void a_grant_that_is_not_wanted_any_more_is_taken_back(void **state)
+{
+    struct rig rig;
+    uint16_t topic = begin_alone(&rig, 0);
+    admit_late(&rig, 9);
+    uint32_t lane = late_node(&rig)->lanes[0];
+    withdraw_late(&rig, 8); /* its predecessor */
+    turns(&rig, 3 * NODE_MAX);
+    assert_true(late_node(&rig)->live);
+    withdraw_late(&rig, 9);
+    ask_again(&rig, LATE, 9, 0);
+    turns(&rig, 2 * NODE_MAX);
+    assert_false(late_node(&rig)->live);
+    assert_int_equal(follower_meta(rig.followers[0])->lanes[lane].node, NODE_MAX);
+    admit_late(&rig, 12);
+    withdraw_late(&rig, 12); /* and the next is there before anybody has looked */
+    admit_late(&rig, 13);
+    assert_int_equal(late_node(&rig)->lanes[0], lane);
+    for (int i = 0; i < 300; i++) { /* nobody is waited for who is not there */
+        beat_late(&rig, 1000 + (uint64_t)i);
+        mem_publish_u64(&rig.regions[LATE].mem, &region_node_read(&rig.regions[LATE], LATE)->needed,
+                        follower_position(rig.followers[0]));
+        data(&rig, 0, topic, NO_SESSION, NO_SEQUENCE, 1);
+        turn(&rig);
+    }
+    end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +445,8 @@ int main(void)
         cmocka_unit_test(a_store_in_a_chain_and_the_sequencer_stay),
         cmocka_unit_test(a_lane_goes_on_where_it_was_left),
         cmocka_unit_test(what_was_told_to_have_left_is_not_admitted_by_old_requests),
+        cmocka_unit_test(who_has_died_while_it_asked_is_not_admitted),
+        cmocka_unit_test(a_grant_that_is_not_wanted_any_more_is_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,13 +192,14 @@ static void model_entry(struct world *w, const struct goi_entry_shared *e,
 
 /* ---- stores ---------------------------------------------------------------------------------- */
 
-/* Whether every member of its chain has done for an entry what it asks for. */
+/* Whether every member of its chain has done for an entry what it asks for. What the log began with
+   stands before there were stores. */
 static bool is_whole(const struct world *w, uint64_t position)
 {
     const struct goi_entry_shared *e = &w->log[position].entry;
     const struct meta_chain *chain = &follower_meta(w->rig.followers[0])->lanes[e->lane].chain;
     const uint64_t *done = e->flags & ENTRY_ASKS_SYNC ? w->synced : w->copied;
-    if (!(e->flags & (ENTRY_ASKS_SYNC | ENTRY_ASKS_COPY)))
+    if (!(e->flags & (ENTRY_ASKS_SYNC | ENTRY_ASKS_COPY)) || position < chain->position)
         return true;
     for (uint32_t i = 0; i < chain->count; i++)
         if (done[chain->members[i]] <= position)

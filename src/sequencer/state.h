@@ -108,6 +108,11 @@ struct sequencer {
 
     uint64_t now_ns;
     uint64_t admission_ns;
+    struct admission_asker {
+        uint64_t incarnation;
+        uint64_t heartbeat; /* at the last look */
+    } askers[NODE_MAX];
+    uint32_t admission_looks;
     uint64_t gaps_ns;
     uint64_t mark_position; /* of the last producer block */
     bool begun;             /* the first META entries are decided */
@@ -121,8 +126,8 @@ void collect_pass(struct sequencer *s);
 /* As granted in the state: its generation, and where it starts. */
 void collect_lane_open(struct sequencer *s, uint32_t lane);
 void collect_lane_close(struct sequencer *s, uint32_t lane);
-/* Whether it was collected up to `end` and only one slot has no outcome: the one that says so. */
-bool collect_lane_ends(const struct sequencer *s, uint32_t lane, uint64_t end);
+/* How many of its slots were collected and have no outcome yet. */
+uint32_t collect_lane_undecided(const struct sequencer *s, uint32_t lane);
 /* Whether the slot `index` was collected and has no outcome yet: its flag. */
 uint8_t *collect_undecided(const struct sequencer *s, uint32_t lane, uint64_t index);
 
@@ -147,6 +152,8 @@ bool decide_request(struct sequencer *s, const struct collected *c);
 bool decide_own_meta(struct sequencer *s, const struct meta_record *record,
                      struct goi_entry_shared *entry);
 void decide_skip(struct sequencer *s, struct meta_session *session, uint64_t until);
+/* After a node's leave: its lanes are read no more. */
+void decide_lanes_closed(struct sequencer *s, uint32_t node);
 
 /* commit.c */
 void commit_pass(struct sequencer *s);
@@ -165,7 +172,7 @@ uint32_t hold_place(const struct sequencer *s, const struct meta_session *sessio
 /* limits.c: how far the GOI may be written. */
 void limits_update(struct sequencer *s);
 
-/* admission.c: nodes that ask, lanes, chains, producer ids. */
+/* admission.c: nodes that ask, or take it back; lanes, chains, producer ids. */
 void admission_pass(struct sequencer *s);
 
 /* checkpoint.c: a slice of the next checkpoint, when one is due; 1 if so. It is work: the log may
