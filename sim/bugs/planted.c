@@ -98,7 +98,7 @@ static const struct planted_bug bugs[BUG_COUNT] = {
                               "progress|slots|reuse", 400},
     [BUG_SEGMENTS_NOT_ADOPTED] = {"segments-not-adopted",
                                   "a node that comes back forgets what it left in its segments",
-                                  "reuse|progress", 400},
+                                  "reuse|progress", 1500},
     [BUG_FOREIGN_DELIVERY] = {"foreign-delivery", "a delivery carries another batch's payload",
                               "bytes|readers", 100},
 };
