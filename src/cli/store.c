@@ -393,7 +393,8 @@ const struct cli_command store_commands[] = {
      .text = "Verifies stores, each by itself and against each other",
      .more =
          "Every CRC is checked; batches must be the same in all stores, and be in every given\n"
-         "store that the chain of their lane names. `copies` is the least number of stores that\n"
+         "store that the chain of their lane names, as far as one of the stores knows that they\n"
+         "were durable: so give all that there are. `copies` is the least number of stores that\n"
          "have a batch of the topic. The exit status is 1 if anything does not hold.",
      .example = "embarcadero store check data/node* --topic orders --dump-values - --member 1",
      .options = check_rows,

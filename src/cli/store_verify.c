@@ -64,6 +64,7 @@ struct verify {
     void (*fn)(void *arg, const char *problem);
     void *arg;
     int64_t problems;
+    uint64_t durable; /* below it everything was on its whole chain, as one of the stores knows */
 };
 
 __attribute__((format(printf, 2, 3))) static void problem(struct verify *verify, const char *format,
@@ -109,6 +110,36 @@ static bool chain_names(const struct catalog_chain *chain, uint32_t node)
     return false;
 }
 
+/* One that is given twice would be counted as two copies. */
+static void compare_stores(struct verify *verify)
+{
+    const struct catalog *catalog = verify->catalog;
+    for (int i = 0; i < catalog->store_count; i++)
+        for (int k = 0; k < i; k++) {
+            const struct catalog_store *one = &catalog->stores[k], *other = &catalog->stores[i];
+            if (one->summary.node == other->summary.node && one->summary.files > 0 &&
+                memcmp(one->summary.uuid, other->summary.uuid, sizeof one->summary.uuid) == 0)
+                problem(verify, "%s and %s are the same store of node %u: give each once",
+                        one->path, other->path, one->summary.node);
+        }
+}
+
+/* What a store has lost at its end it cannot tell itself; another may know that it was durable. */
+static void note_durable(struct verify *verify)
+{
+    for (int i = 0; i < verify->catalog->store_count; i++) {
+        uint64_t durable = verify->catalog->stores[i].summary.durable_position;
+        if (durable > verify->durable)
+            verify->durable = durable;
+    }
+}
+
+static bool must_have(const struct verify *verify, const struct catalog_store *store,
+                      uint64_t position)
+{
+    return position < store->summary.synced_position || position < verify->durable;
+}
+
 /* Each given member of the chain has the payload. */
 static void compare_chain(struct verify *verify, const struct catalog_walk *walk)
 {
@@ -119,8 +150,7 @@ static void compare_chain(struct verify *verify, const struct catalog_walk *walk
     const struct catalog_chain *chain = catalog_chain_at(catalog, batch->lane, walk->position);
     for (int i = 0; i < catalog->store_count; i++) {
         struct catalog_store *store = &catalog->stores[i];
-        if (!chain_names(chain, store->summary.node) ||
-            walk->position >= store->summary.synced_position ||
+        if (!chain_names(chain, store->summary.node) || !must_have(verify, store, walk->position) ||
             (walk->at[i] && walk->at[i]->payload_bytes))
             continue;
         store->missing++;
@@ -155,6 +185,8 @@ int64_t store_verify(struct catalog *catalog, void (*fn)(void *arg, const char *
     struct catalog_walk walk;
     if (walk_begin(&walk, catalog) != EMB_OK)
         return EMB_ERR_NO_MEMORY;
+    compare_stores(&verify);
+    note_durable(&verify);
     while (walk_next(&walk)) {
         compare_copies(&verify, &walk);
         compare_chain(&verify, &walk);

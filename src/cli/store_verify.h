@@ -28,10 +28,10 @@ void walk_end(struct catalog_walk *walk);
 const struct catalog_batch *walk_batch(const struct catalog_walk *walk);
 
 /*
- * Compares the stores: the same entry and the same payload wherever one stands, and each payload on
- * every given store that its lane's chain names, below what that store had synced. Fills the
- * topics' figures and the stores' `missing`. Calls fn with a sentence for each problem; returns
- * their number or EMB_ERR_NO_MEMORY.
+ * Compares the stores: the same entry and the same payload wherever one stands; each payload on
+ * every given store that its lane's chain names, below what that store had synced or any knew to be
+ * durable; no store given twice. Fills the topics' figures and the stores' `missing`. Calls fn with
+ * a sentence for each problem; returns their number or EMB_ERR_NO_MEMORY.
  */
 int64_t store_verify(struct catalog *catalog, void (*fn)(void *arg, const char *problem),
                      void *arg);

@@ -80,6 +80,31 @@ static void test_whole(void **state)
     assert_int_equal(rig.topic.copies, 2);
 }
 
+/* A store that has lost its end does not know how far it had come; the others do. */
+static void test_lost_end(void **state)
+{
+    struct rig rig;
+    rig_make(&rig);
+    rig.stores[2].summary.synced_position = 20;
+    rig.stores[2].batch_count = 1;
+    rig.stores[0].summary.durable_position = 30;
+    assert_problems(&rig, 0, "");
+    rig.stores[0].summary.durable_position = 31;
+    assert_problems(&rig, 1, "position 30: two is in the chain of lane 0 and lacks the batch");
+    assert_int_equal(rig.stores[2].missing, 1);
+}
+
+static void test_given_twice(void **state)
+{
+    struct rig rig;
+    rig_make(&rig);
+    rig.stores[0].summary.files = rig.stores[1].summary.files = 1;
+    rig.stores[1].summary.node = 0;
+    rig.catalog.store_count = 2;
+    rig.catalog.chain_count = 0;
+    assert_problems(&rig, 1, "zero and one are the same store of node 0");
+}
+
 static void test_missing_on_a_member(void **state)
 {
     struct rig rig;
@@ -162,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),          cmocka_unit_test(test_missing_on_a_member),
+        cmocka_unit_test(test_lost_end),       cmocka_unit_test(test_given_twice),
         cmocka_unit_test(test_missing_entry),  cmocka_unit_test(test_not_asked_for),
         cmocka_unit_test(test_copies_differ),  cmocka_unit_test(test_walk_merges),
         cmocka_unit_test(test_chain_in_force),
