@@ -92,8 +92,8 @@ EMB_API const char *emb_version(void);
 struct emb_client_options {
     size_t struct_bytes;
     /* "tcp://host:port,host:port": brokers to ask for the rack's list of brokers, tried in turn.
-       Each may have its own tcp://, none needs it; IPv6 addresses in brackets. NULL: the
-       environment's EMBARCADERO_BROKERS, else tcp://127.0.0.1:9650. */
+       Each may have its own tcp://, none needs it; IPv6 addresses in brackets. NULL or empty:
+       the environment's EMBARCADERO_BROKERS, else tcp://127.0.0.1:9650. */
     const char *brokers;
     const char *name; /* shown in the brokers' status, at most 63 bytes; NULL: "libembarcadero" */
     uint32_t timeout_ms; /* of a request, an open, a reconnect; default 10,000 */
@@ -262,9 +262,10 @@ struct emb_publisher_options {
        together, what was under way is acknowledged, or linger_us have passed. Default 1000; 0: as
        soon as the window allows. */
     uint32_t linger_us;
-    uint32_t batch_bytes_min;    /* default 64 KiB */
-    uint32_t batch_bytes_max;    /* default 1 MiB, at most the brokers'; batches grow towards it
-                                    under load and shrink when it ends */
+    uint32_t batch_bytes_min; /* default 64 KiB */
+    /* Batches grow towards it under load and shrink when it ends. At most the brokers'; default
+       1088 KiB, in which every message of 1 MiB has room. */
+    uint32_t batch_bytes_max;
     int compression;             /* enum emb_compression */
     int compression_level;       /* 0: the method's default */
     uint64_t max_buffered_bytes; /* accepted, but without outcome; default 32 MiB */

@@ -5,6 +5,9 @@
 
 int topic_name_check(const char *name, struct error *err)
 {
+    if (!name)
+        return error_set(err, EMB_ERR_INVALID_TOPIC,
+                         "topic name is NULL; 1 to %d bytes are accepted", TOPIC_NAME_MAX);
     size_t bytes = strlen(name);
     if (bytes < 1 || bytes > TOPIC_NAME_MAX)
         return error_set(err, EMB_ERR_INVALID_TOPIC,

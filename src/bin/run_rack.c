@@ -36,7 +36,8 @@ static void announce(const struct daemon *d, struct rack *rack, const struct rac
     printf("embarcaderod %s: %u nodes on %s\n  brokers tcp://", EMBARCADERO_VERSION, options->nodes,
            options->region_url);
     for (uint32_t i = 0; i < options->nodes; i++)
-        printf("%s%s:%u", i ? "," : "", options->host, rack_port(rack, i));
+        printf(strchr(options->host, ':') ? "%s[%s]:%u" : "%s%s:%u", i ? "," : "", options->host,
+               rack_port(rack, i));
     printf("\n  stores  %s/node*\n", options->data);
     if (d->config.log_level == LOG_LEVEL_DEBUG)
         announce_geometry(d, rack, options->dedicated);

@@ -205,9 +205,10 @@ static bool iso_read(const char *text, uint64_t *ms)
     }
     if (*end == 'Z')
         end++;
+    struct tm given = when; /* timegm makes March of the 30th of February */
     time_t seconds = timegm(&when);
     *ms = (uint64_t)seconds * 1000 + fraction;
-    return *end == '\0' && seconds >= 0;
+    return *end == '\0' && seconds >= 0 && when.tm_mday == given.tm_mday;
 }
 
 int format_start_read(const char *text, int *start, uint64_t *value, struct error *err)

@@ -139,6 +139,9 @@ static void test_starts(void **state)
     uint64_t value;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(format_start_read(bad[i], &start, &value, NULL), EMB_ERR_INVALID_ARGUMENT);
+    assert_start("@2024-02-29", EMB_START_TIMESTAMP, 1709164800000);
+    assert_int_equal(format_start_read("@2024-02-30", &start, &value, NULL),
+                     EMB_ERR_INVALID_ARGUMENT);
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ static void accepts_numbers(const struct cli_option *row, char *text)
 {
     static const char *const forms[] = {[CLI_NUMBER] = "a whole number",
                                         [CLI_SIZE] = "bytes, or with KiB, MiB or GiB",
-                                        [CLI_DURATION] = "a whole number with us, ms or s"};
+                                        [CLI_DURATION] = "a whole number with us, ms, s, min or h"};
     char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
     limit_text(row, row->min, min);
     limit_text(row, row->max, max);

@@ -317,7 +317,8 @@ static int publish_and_report(struct produce *p, struct emb_client *client, cons
     emb_publisher_close(p->publisher, EMB_FOREVER, NULL);
     progress_end(&p->progress);
     if (p->failed)
-        cli_note("%llu messages failed: %s", (unsigned long long)p->failed, p->failure.text);
+        cli_note("%llu message%s failed: %s", (unsigned long long)p->failed,
+                 p->failed == 1 ? "" : "s", p->failure.text);
     if (p->values->json)
         summary_json(p, cli->arguments[0], stats.accepted_bytes, seconds);
     else

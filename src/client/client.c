@@ -300,7 +300,7 @@ static int options_take(struct emb_client *client, const struct emb_client_optio
     if (code != EMB_OK)
         return code;
     brokers = options.brokers;
-    if (brokers == NULL)
+    if (brokers == NULL || brokers[0] == '\0')
         brokers = getenv("EMBARCADERO_BROKERS");
     if (brokers == NULL || brokers[0] == '\0')
         brokers = ADDRESSES_DEFAULT;

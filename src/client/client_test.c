@@ -138,7 +138,7 @@ static void test_options_bad(void **state)
     emb_publisher_options_init(&given);
     given.batch_bytes_min = given.batch_bytes_max + 1;
     assert_int_equal(publisher_options_read(&given, &options, &err), EMB_ERR_INVALID_ARGUMENT);
-    assert_non_null(strstr(err.text, "batch_bytes_min is 1048577"));
+    assert_non_null(strstr(err.text, "batch_bytes_min is 1114113"));
     emb_publisher_options_init(&given);
     given.max_in_flight = 17;
     assert_int_equal(publisher_options_read(&given, &options, &err), EMB_ERR_INVALID_ARGUMENT);
@@ -199,6 +199,7 @@ static void test_topics(void **state)
     assert_int_equal(info.settings.gap_timeout_us, 1234);
     assert_int_equal(emb_topic_create(client, "orders", NULL, NULL, &err), EMB_ERR_TOPIC_EXISTS);
     assert_int_equal(emb_topic_create(client, "bad/name", NULL, NULL, &err), EMB_ERR_INVALID_TOPIC);
+    assert_int_equal(emb_topic_create(client, NULL, NULL, NULL, &err), EMB_ERR_INVALID_TOPIC);
     assert_int_equal(emb_topic_describe(client, "orders", &info, &err), EMB_OK);
     assert_int_equal(info.id, 7);
     assert_int_equal(emb_topic_describe(client, "missing", &info, NULL), EMB_ERR_UNKNOWN_TOPIC);
@@ -266,6 +267,7 @@ static void test_open(void **state)
     assert_int_equal(emb_client_close(client_connect(brokers), &err), EMB_OK);
     setenv("EMBARCADERO_BROKERS", brokers, 1);
     assert_int_equal(emb_client_close(client_connect(NULL), &err), EMB_OK);
+    assert_int_equal(emb_client_close(client_connect(""), &err), EMB_OK);
     unsetenv("EMBARCADERO_BROKERS");
     emb_client_options_init(&options);
     options.timeout_ms = 300;

@@ -45,8 +45,8 @@ static void publisher_argument(void **state)
     OPTION(acks, 3, "acks is 3", "0 to 2");
     OPTION(linger_us, 60000001, "linger_us is 60000001", "0 to 60000000");
     OPTION(batch_bytes_max, 100, "batch_bytes_max is 100", "4096 to 16777215");
-    OPTION(batch_bytes_min, 0, "batch_bytes_min is 0", "1 to 1048576");
-    OPTION(max_buffered_bytes, 1, "max_buffered_bytes is 1", "1048576 to");
+    OPTION(batch_bytes_min, 0, "batch_bytes_min is 0", "1 to 1114112");
+    OPTION(max_buffered_bytes, 1, "max_buffered_bytes is 1", "1114112 to");
     OPTION(max_in_flight, 17, "max_in_flight is 17", "1 to 16");
     OPTION(compression, 2, "compression is 2", "3 (lz4)");
     OPTION(compression_level, 101, "compression_level is 101", "-100 to 100");

@@ -213,9 +213,10 @@ static int size_check(const struct emb_publisher *p, const struct offer *offer, 
                          "a message of %llu bytes; the brokers take at most %u",
                          (unsigned long long)offer->bytes, p->max_message_bytes);
     if (offer->bound > p->batch_bytes_max)
-        return error_set(err, EMB_ERR_BATCH_TOO_LARGE,
-                         "a message of %llu bytes does not fit a batch of %u (batch_bytes_max)",
-                         (unsigned long long)offer->bytes, p->batch_bytes_max);
+        return error_set(
+            err, EMB_ERR_BATCH_TOO_LARGE,
+            "a message of %llu bytes may need a batch of %llu, and batch_bytes_max is %u",
+            (unsigned long long)offer->bytes, (unsigned long long)offer->bound, p->batch_bytes_max);
     return EMB_OK;
 }
 

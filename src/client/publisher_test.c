@@ -428,29 +428,13 @@ static void test_too_large(void **state)
     free(value);
 }
 
-static void test_dead_broker_left_out(void **state)
+static void leave_out(uint32_t dead, uint32_t mute)
 {
     struct fixture f;
-    (void)state;
 
     fixture_init(&f, 3);
-    f.rack.dead_brokers = 2;
-    fixture_open(&f);
-    publish_many(&f, 5000);
-    assert_int_equal(emb_publisher_flush(f.publisher, 3000, &f.err), EMB_OK);
-    fixture_end(&f);
-    log_check(&f, 5000);
-    fixture_free(&f);
-}
-
-/* One that is connected to and does not answer: left out, too, well before the time is up. */
-static void test_silent_broker_left_out(void **state)
-{
-    struct fixture f;
-    (void)state;
-
-    fixture_init(&f, 3);
-    f.rack.mute_brokers = 2;
+    f.rack.dead_brokers = dead;
+    f.rack.mute_brokers = mute;
     fixture_start(&f);
     uint64_t start_ns = env_now_ns(f.rack.env);
     publisher_begin(&f);
@@ -460,6 +444,35 @@ static void test_silent_broker_left_out(void **state)
     fixture_end(&f);
     log_check(&f, 5000);
     fixture_free(&f);
+}
+
+static void test_dead_broker_left_out(void **state)
+{
+    leave_out(2, 0);
+}
+
+/* One that is connected to and does not answer: well before the time is up. */
+static void test_silent_broker_left_out(void **state)
+{
+    leave_out(0, 2);
+}
+
+/* What the brokers take goes with the defaults. */
+static void test_largest_message(void **state)
+{
+    struct fixture f;
+    const uint32_t bytes = 1 << 20;
+    char *value = calloc(1, bytes);
+    const struct emb_message message = {.value = value, .value_bytes = bytes};
+    (void)state;
+
+    fixture_init(&f, 1);
+    emb_publisher_options_init(&f.options);
+    fixture_open(&f);
+    assert_int_equal(emb_publish_wait(f.publisher, &message, 3000, NULL, &f.err), EMB_OK);
+    fixture_end(&f);
+    fixture_free(&f);
+    free(value);
 }
 
 struct publishing {
@@ -576,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_dead_broker_left_out),
         cmocka_unit_test(test_silent_broker_left_out),
+        cmocka_unit_test(test_largest_message),
         cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_bad_options),
     };
