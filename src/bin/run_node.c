@@ -136,7 +136,7 @@ static enum process_state look(struct run *run, struct error *err)
     if (!run->replica_told && process_replica_failure(run->process, &replica)) {
         run->replica_told = true;
         say_failed(run, &replica);
-        tell_supervisor(run, "its store has failed: level-2 acknowledgements of its lanes wait");
+        tell_supervisor(run, "its store has failed: what waits for durability waits");
     }
     run->view = now;
     return now.state;

@@ -97,7 +97,7 @@ static void warn_silent(const json_t *tables, const json_t *node, json_t *warnin
     else if (lanes[0])
         warn(warnings,
              "node %lld has been silent for %.1f s: its store is in the chains of lanes %s, so "
-             "that level-2 acknowledgements wait for it",
+             "that nothing becomes durable any more once those are published in",
              id, seconds, lanes);
     else
         warn(warnings,
