@@ -36,6 +36,7 @@ struct elector {
  *   EMB_OK               granted and published; it is now the highest
  *   EMB_ERR_BUSY         not decided yet: call again
  *   EMB_ERR_UNAVAILABLE  another node is, or shall be, the sequencer
+ *   EMB_ERR_EXISTS       another node asks for it as well (its request line); nothing is published
  *   EMB_ERR_STALE_EPOCH  published, but another grant came at the same time: not this node's
  *   EMB_ERR_LIMIT        no slot or workspace is free, or epoch numbers are used up
  */
@@ -50,9 +51,12 @@ struct elector_fixed_options {
 };
 
 /*
- * `fixed`: only the configured node is granted anything; its next epoch is above all found. The
- * caller holds the lock of the node's data directory, so that earlier processes of this node are
- * known to be gone and their slots may be used again. EMB_ERR_NO_MEMORY.
+ * `fixed`: only the configured node is granted anything; its next epoch is above all found. Where
+ * another might be configured as well, by mistake, the caller has published and drained its request
+ * line (member_create) with ROLE_SEQUENCER before it campaigns: of two that do, at least one finds
+ * the other, and at most one is granted anything. The caller holds the lock of the node's data
+ * directory, so that earlier processes of this node are known to be gone and their slots may be
+ * used again. EMB_ERR_NO_MEMORY.
  */
 int elector_fixed_create(const struct elector_fixed_options *options, struct elector **elector,
                          struct error *err);

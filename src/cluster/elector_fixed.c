@@ -1,7 +1,8 @@
 /*
- * How it works: look for the highest epoch anybody has published or seen; take the first number
- * above it whose slot and workspace (both the number modulo their count) are free; publish; look
- * again. Numbers may be skipped: an epoch that was never granted has no record.
+ * How it works: look for another that asks; look for the highest epoch anybody has published or
+ * seen; take the first number above it whose slot and workspace (both the number modulo their
+ * count) are free; publish; look again. Numbers may be skipped: an epoch that was never granted has
+ * no record.
  *
  * A slot or workspace is free if no valid slot names it, or one of this node does that is not the
  * newest: the newest is the predecessor, whose workspace has yet to be read. What another node was
@@ -98,6 +99,23 @@ static int choose(const struct elector_fixed *fixed, const struct grants *grants
                      (unsigned long long)in_the_way->epoch);
 }
 
+/* Another process that is a sequencer, or wants to be one and has asked: it would be granted the
+   same number, slot and workspace. Our own request is in memory, so that it finds us if we miss it:
+   of two at most one goes on, on memory of any kind. */
+static int check_alone(struct elector_fixed *fixed, struct error *err)
+{
+    struct node_request_shared other;
+    for (uint32_t node = 0; node < NODE_MAX; node++)
+        if (node != fixed->node && region_node_request_observe(fixed->region, node, &other) &&
+            (other.roles & ROLE_SEQUENCER)) /* R7 */
+            return error_set(err, EMB_ERR_EXISTS,
+                             "node %u has the role sequencer, and so does node %u, on %.*s:%u; "
+                             "accepted: one node with the role sequencer (if both have ended now, "
+                             "start one of them again)",
+                             fixed->node, node, NODE_HOST_BYTES, other.host, other.port);
+    return EMB_OK;
+}
+
 /* Somebody else who was configured as the one sequencer would have chosen the same number. */
 static int verify(struct elector_fixed *fixed, const struct epoch_view *chosen, struct error *err)
 {
@@ -122,8 +140,11 @@ static int fixed_campaign(struct elector *elector, uint64_t now_ns, struct epoch
                          "node %u asks for an epoch; accepted: node %u, which is configured as "
                          "sequencer",
                          fixed->node, fixed->sequencer);
+    int result = check_alone(fixed, err);
+    if (result != EMB_OK)
+        return result;
     observe_grants(fixed->region, &grants);
-    int result = choose(fixed, &grants, granted, err);
+    result = choose(fixed, &grants, granted, err);
     if (result != EMB_OK)
         return result;
     region_epoch_publish(fixed->region, granted); /* R1, and drains */

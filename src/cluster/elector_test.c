@@ -68,6 +68,32 @@ static void other_nodes_are_granted_nothing(void **state)
     assert_int_equal(granted.epoch, 0);
 }
 
+static void ask(struct rig *rig, uint32_t node, uint32_t roles)
+{
+    struct node_request_shared request = {
+        .incarnation = 7, .roles = roles, .host = "elsewhere", .port = 9651};
+    region_node_request_publish(&rig->region, node, &request);
+    mem_drain(&rig->region.mem);
+}
+
+/* Each of the two asks before it looks, so that at least one finds the other. */
+static void who_is_not_alone_with_the_role_is_granted_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct epoch_view granted;
+    struct error err;
+    ask(rig, NODE, ROLE_BROKER | ROLE_SEQUENCER);
+    ask(rig, 0, ROLE_BROKER | ROLE_REPLICA | ROLE_STANDBY);
+    ask(rig, 7, ROLE_BROKER | ROLE_SEQUENCER);
+    assert_int_equal(campaign_of(rig, NODE, &granted, &err), EMB_ERR_EXISTS);
+    assert_non_null(strstr(err.text, "node 7"));
+    assert_non_null(strstr(err.text, "elsewhere:9651"));
+    region_epoch_look(&rig->region, &granted);
+    assert_int_equal(granted.epoch, 0);
+    ask(rig, 7, 0); /* it has taken its request back */
+    assert_int_equal(campaign_of(rig, NODE, &granted, &err), EMB_OK);
+}
+
 static void floors_that_nodes_have_seen_count(void **state)
 {
     struct rig *rig = *state;
@@ -146,6 +172,7 @@ static void epoch_numbers_end(void **state)
     {                                                                                              \
         IN(the_first_epoch_is_one_and_published),                                                  \
             IN(each_grant_is_above_all_before_and_ends_them), IN(other_nodes_are_granted_nothing), \
+            IN(who_is_not_alone_with_the_role_is_granted_nothing),                                 \
             IN(floors_that_nodes_have_seen_count), IN(what_another_node_was_granted_is_not_taken), \
             IN(the_predecessors_workspace_is_not_taken),                                           \
             IN(without_a_free_slot_nothing_is_granted), IN(a_damaged_slot_holds_nothing_up),       \

@@ -192,7 +192,8 @@ static int check_place(struct process *p, struct error *err)
     return rc;
 }
 
-/* The node before the seat: a sequencer whose node cannot start grants itself no epoch. */
+/* The node before the seat: a sequencer whose node cannot start grants itself no epoch, and one
+   that starts at the same time finds its request. */
 static int make_all(struct process *p, struct error *err)
 {
     int rc = open_place(p, err);

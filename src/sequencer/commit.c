@@ -7,11 +7,29 @@
 #include "base/assert.h"
 #include "sequencer/state.h"
 
+/* The newest epoch has this one's number: whether it is this one. */
+static bool is_own(const struct sequencer *s, const struct epoch_view *view)
+{
+    return view->sequencer == s->epoch.sequencer && view->workspace == s->epoch.workspace;
+}
+
+static bool fail_as_namesake(struct sequencer *s, const struct epoch_view *view)
+{
+    error_set(&s->failure, EMB_ERR_STALE_EPOCH,
+              "epoch %llu was granted to node %u (workspace %u), and to node %u (workspace %u) at "
+              "the same time; this sequencer has stopped; accepted: one node with that role",
+              (unsigned long long)view->epoch, view->sequencer, view->workspace, s->epoch.sequencer,
+              s->epoch.workspace);
+    return false;
+}
+
 bool commit_look(struct sequencer *s)
 {
     struct epoch_view view;
     s->counters.looks++;
     region_epoch_look(s->region, &view);
+    if (view.epoch == s->epoch.epoch && !is_own(s, &view))
+        return fail_as_namesake(s, &view);
     if (view.epoch <= s->epoch.epoch && s->region->epoch_floor <= s->epoch.epoch)
         return true;
     error_set(&s->failure, EMB_ERR_STALE_EPOCH,

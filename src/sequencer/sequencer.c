@@ -38,7 +38,7 @@ static int allocate(struct sequencer *s)
     return s->decided && s->undecided ? rc : EMB_ERR_NO_MEMORY;
 }
 
-int sequencer_check_region(struct region *region, struct error *err)
+static int check_no_log(struct region *region, struct error *err)
 {
     for (uint32_t workspace = 0; workspace < WORKSPACE_COUNT; workspace++)
         if (region_committed_observe(region, workspace) != 0)
@@ -49,30 +49,50 @@ int sequencer_check_region(struct region *region, struct error *err)
     return EMB_OK;
 }
 
-/* Record, then look, then write. */
+/* A log shows only once something is committed; an epoch from the start on. */
+int sequencer_check_region(struct region *region, struct error *err)
+{
+    struct epoch_view newest;
+    region_epoch_look(region, &newest);
+    if (newest.epoch != 0)
+        return error_set(err, EMB_ERR_NOT_SUPPORTED,
+                         "the region has an earlier epoch: epoch %llu was granted to node %u, "
+                         "which either works on it, or has stopped; takeover is not built yet, so "
+                         "that a new rack needs a new region",
+                         (unsigned long long)newest.epoch, newest.sequencer);
+    return check_no_log(region, err);
+}
+
+static int check_epoch(struct sequencer *s, struct error *err)
+{
+    return commit_look(s) ? EMB_OK : sequencer_failure(s, err);
+}
+
+/* Record, then look, then write. The workspace, too, is another's if the slot names another. */
 static int begin_epoch(struct sequencer *s, struct error *err)
 {
+    int rc = check_epoch(s, err);
+    if (rc)
+        return rc;
     durable_begin(&s->durable, 0);
     region_committed_publish(s->region, s->epoch.workspace, 0);
-    int rc = checkpoint_write(s);
+    rc = checkpoint_write(s);
     if (rc)
         return error_set(err, rc, "epoch %llu: its first checkpoint does not fit",
                          (unsigned long long)s->epoch.epoch);
     struct interval first = {.epoch = 0, .end = 0, .next_start = 0};
     region_interval_publish(s->region, s->epoch.workspace, s->epoch.epoch, 0, &first);
     mem_drain(&s->region->mem);
-    if (!commit_look(s))
-        return error_set(err, EMB_ERR_STALE_EPOCH, "epoch %llu was overtaken by epoch %llu",
-                         (unsigned long long)s->epoch.epoch,
-                         (unsigned long long)s->region->epoch_floor);
-    limits_update(s);
-    return EMB_OK;
+    rc = check_epoch(s, err);
+    if (rc == EMB_OK)
+        limits_update(s);
+    return rc;
 }
 
 int sequencer_create(const struct sequencer_options *options, struct sequencer **out,
                      struct error *err)
 {
-    int rc = sequencer_check_region(options->region, err);
+    int rc = check_no_log(options->region, err);
     if (rc)
         return rc;
     struct sequencer *s = calloc(1, sizeof *s);

@@ -27,20 +27,23 @@ struct sequencer_options {
     uint64_t skip_timeout_ns;  /* 0: 1.5 ms */
 };
 
-/* Whether a sequencer could begin in this region: before an epoch is asked for, which would end the
-   one that works there. EMB_ERR_NOT_SUPPORTED: it holds an earlier epoch's log. */
+/* Whether a first sequencer could begin in this region: before an epoch is asked for, which would
+   end the one that works there. EMB_ERR_NOT_SUPPORTED: an epoch was granted in it already, or it
+   holds one's log. */
 int sequencer_check_region(struct region *region, struct error *err);
 /*
  * Begins the epoch: checkpoint, epoch record, drain, look (design, "Record, then look, then
- * write"). EMB_ERR_STALE_EPOCH when a higher one was granted meanwhile; EMB_ERR_NOT_SUPPORTED when
- * the region holds an earlier epoch's log.
+ * write"). EMB_ERR_STALE_EPOCH when a higher one was granted meanwhile, or this one to another node
+ * as well: then nothing was written; EMB_ERR_NOT_SUPPORTED when the region holds an earlier epoch's
+ * log.
  */
 int sequencer_create(const struct sequencer_options *options, struct sequencer **sequencer,
                      struct error *err);
 void sequencer_destroy(struct sequencer *sequencer);
 /* One pass: the number of entries committed and lines collected. */
 int sequencer_do_work(struct sequencer *sequencer, uint64_t now_ns);
-/* EMB_OK while it orders; EMB_ERR_STALE_EPOCH once it saw a higher epoch and stopped for good. */
+/* EMB_OK while it orders; EMB_ERR_STALE_EPOCH once it saw a higher epoch, or its own with another's
+   name, and stopped for good. */
 int sequencer_failure(const struct sequencer *sequencer, struct error *err);
 
 struct sequencer_counters {

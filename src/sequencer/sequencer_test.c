@@ -318,6 +318,49 @@ static void an_overtaken_sequencer_never_begins(void **state)
     end(&rig);
 }
 
+/* Before anything is committed, too: somebody works here, or did. */
+static void no_sequencer_begins_where_an_epoch_was_granted(void **state)
+{
+    struct rig rig;
+    begin(&rig, MEM_HARDWARE);
+    struct error err;
+    assert_int_equal(region_committed_observe(&rig.regions[1], 0), 0);
+    assert_int_equal(sequencer_check_region(&rig.regions[1], &err), EMB_ERR_NOT_SUPPORTED);
+    assert_non_null(strstr(err.text, "epoch 1 was granted to node 0"));
+    end(&rig);
+}
+
+/* Two were granted one number, with one slot: whoever does not stand there has no workspace. */
+static void anothers_name_at_its_own_epoch_stops_it(void **state)
+{
+    struct rig rig;
+    struct error err;
+    begin(&rig, MEM_HARDWARE);
+    struct epoch_view other = {.epoch = 1, .slot = 1, .sequencer = 5};
+    region_epoch_publish(&rig.regions[1], &other);
+    turns(&rig, 3);
+    assert_int_equal(sequencer_failure(rig.sequencer, &err), EMB_ERR_STALE_EPOCH);
+    assert_non_null(strstr(err.text, "epoch 1 was granted to node 5"));
+    assert_int_equal(counters_of(&rig).committed, 0);
+    end(&rig);
+}
+
+static void anothers_name_at_its_own_epoch_lets_none_begin(void **state)
+{
+    struct rig rig;
+    struct error err;
+    struct sequencer *late = NULL;
+    begin(&rig, MEM_HARDWARE);
+    struct sequencer_options options = {.region = &rig.regions[1], .node = 5};
+    options.epoch = (struct epoch_view){.epoch = 1, .slot = 1, .sequencer = 5};
+    assert_int_equal(sequencer_create(&options, &late, &err), EMB_ERR_STALE_EPOCH);
+    assert_non_null(strstr(err.text, "epoch 1 was granted to node 0"));
+    turns(&rig, 3);
+    assert_int_equal(sequencer_failure(rig.sequencer, NULL), EMB_OK);
+    assert_true(counters_of(&rig).committed > 0);
+    end(&rig);
+}
+
 static void the_checkpoint_holds_the_state(void **state)
 {
     struct rig rig;
@@ -415,6 +458,9 @@ int main(void)
         cmocka_unit_test(an_old_gap_is_skipped_where_the_topic_says_so),
         cmocka_unit_test(a_higher_epoch_stops_every_act),
         cmocka_unit_test(an_overtaken_sequencer_never_begins),
+        cmocka_unit_test(no_sequencer_begins_where_an_epoch_was_granted),
+        cmocka_unit_test(anothers_name_at_its_own_epoch_stops_it),
+        cmocka_unit_test(anothers_name_at_its_own_epoch_lets_none_begin),
         cmocka_unit_test(the_checkpoint_holds_the_state),
         cmocka_unit_test(writing_a_checkpoint_is_work),
         cmocka_unit_test(a_full_state_fits_its_checkpoint),

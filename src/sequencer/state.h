@@ -157,7 +157,8 @@ void decide_lanes_closed(struct sequencer *s, uint32_t node);
 
 /* commit.c */
 void commit_pass(struct sequencer *s);
-/* Looks at all epoch slots; false (and stops for good) when one is higher. */
+/* Looks at all epoch slots; false (and stops for good) when one is higher, or is this epoch's and
+   was granted to somebody else. */
 bool commit_look(struct sequencer *s);
 
 /* hold.c: the index of held batches. */
