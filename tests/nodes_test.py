@@ -146,10 +146,44 @@ class Nodes(Place):
 
     def test_a_second_sequencer_is_refused(self):
         nodes = self.rack()
-        self.refused(self.node(3, "broker,sequencer"), 1, "earlier epoch")
+        self.refused(self.node(3, "broker,sequencer"), 1, "is held by another process")
         self.assertEqual(self.warnings(nodes[0]), "")
         self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
         self.serves(self.node(3, "broker"))
+        nodes[0].stop()
+        self.refused(self.node(4, "broker,sequencer", "--nodes", "8"), 1, "earlier epoch")
+
+    def test_of_two_starts_of_one_id_one_serves(self):
+        """At the same instant, with one data directory or two; the region is not there yet, or is
+        there and blank, as a device is."""
+        for number in range(10):
+            if number >= 5:
+                with open(self.path, "wb") as blank:
+                    blank.truncate(64 << 20)
+            names = [f"first{number}", f"second{number}"]
+            if number % 2:
+                os.mkdir(os.path.join(self.place, names[0]))
+                os.symlink(names[0], os.path.join(self.place, names[1]))
+            self.one_of_two_serves(names)
+
+    def one_of_two_serves(self, names):
+        def uuid():
+            with open(self.path, "rb") as region:
+                return region.read(32)[16:]
+
+        both = [self.node(0, SEQUENCER, "--replicas", "1", data=name) for name in names]
+        wait_for(lambda: any(" serves" in node.said() for node in both), "one of two served")
+        winner, loser = sorted(both, key=lambda node: " serves" not in node.said())
+        formatted = uuid()
+        self.run_tool("topic", "create", "t", "--replicas", "1", "--brokers", winner.address())
+        self.publish(winner, "t", ["kept"])
+        self.refused(loser, 1)
+        self.assertNotIn(" serves", loser.said())
+        self.assertRegex(loser.said(), "is in use by process|is held by another process")
+        self.assertEqual(uuid(), formatted)
+        self.assertEqual(self.read(winner, "t", 1), ["kept"])
+        self.assertEqual(winner.stop(), 0)
+        os.unlink(self.path)
 
     def test_a_foreign_file_is_not_formatted(self):
         with open(os.path.join(self.place, "precious"), "wb") as file:

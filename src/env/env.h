@@ -187,16 +187,18 @@ const char *env_io_engine(struct env_io *io); /* "io_uring" or "thread" */
  * url: shm:NAME, file:PATH, dax:/dev/daxX.Y.
  */
 enum env_map_flags {
-    ENV_MAP_CREATE = 1,    /* create with `bytes`; EMB_ERR_EXISTS if it is there */
+    ENV_MAP_CREATE = 1,    /* create with `bytes`; EMB_ERR_EXISTS if it is there. Locks it */
     ENV_MAP_READ_ONLY = 2, /* for tools */
+    ENV_MAP_LOCK = 4,      /* hold its lock until closed, or dead: EMB_ERR_BUSY if another does */
 };
 /*
  * Maps the whole range. Without ENV_MAP_CREATE bytes is 0 and the size is what is found. A size
  * larger than what is free fails with EMB_ERR_NO_SPACE and both numbers. Sizes are multiples of
  * 4096. A region of no bytes, as it is for a moment while another creates it, is
- * EMB_ERR_UNAVAILABLE. A dax device is there already: it is mapped whole, and `bytes` is the least
- * that it must have. Huge pages are asked for; env_map_huge says whether those that were touched
- * so far are huge (it reads /proc: not for a running agent).
+ * EMB_ERR_UNAVAILABLE. The lock is one between mappings of this host that ask for it, in this
+ * process or others; it keeps nobody from mapping without. A dax device is there already: it is
+ * mapped whole, and `bytes` is the least that it must have. Huge pages are asked for; env_map_huge
+ * says whether those that were touched so far are huge (it reads /proc: not for a running agent).
  */
 int env_map_open(struct env *env, const char *url, uint64_t bytes, unsigned flags,
                  struct env_map **map, struct error *err);

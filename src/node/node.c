@@ -45,6 +45,7 @@ static int open_replica(struct node *node, struct error *err)
         return EMB_OK;
     struct store_options options = {.path = o->data,
                                     .create = true,
+                                    .locked = o->data_locked,
                                     .node = o->node,
                                     .life = 1,
                                     .file_bytes = o->store_file_bytes,

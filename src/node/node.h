@@ -30,6 +30,7 @@ struct node_options {
     const char *advertise; /* that others reach it by; NULL: host */
     uint16_t port;
     const char *data;                               /* directory of its store */
+    bool data_locked;                               /* the caller holds its lock */
     uint64_t store_file_bytes, store_staging_bytes; /* 0: the store's defaults */
     uint64_t sync_bytes;
     uint32_t max_batch_bytes, max_message_bytes;

@@ -48,18 +48,28 @@ int place_make(const struct place_options *o, struct env_map **map, struct error
         return rc;
     rc = format(o, *map, err);
     if (rc) {
+        env_map_remove(o->env, o->url, NULL); /* while it is held: it is still the one made here */
         env_map_close(*map);
         *map = NULL;
-        env_map_remove(o->env, o->url, NULL);
     }
     return rc;
 }
 
+static int make_first(const struct place_options *o, struct env_map **map, struct error *err)
+{
+    int rc = place_make(o, map, err);
+    return rc != EMB_ERR_EXISTS
+               ? rc
+               : error_set(err, EMB_ERR_UNAVAILABLE,
+                           "region %s is being made by another process just now", o->url);
+}
+
+/* Whether it is formatted, and blank, is asked once it is held: nobody else formats it then. */
 int place_make_or_open(const struct place_options *o, struct env_map **map, struct error *err)
 {
-    int rc = env_map_open(o->env, o->url, 0, 0, map, err);
+    int rc = env_map_open(o->env, o->url, 0, ENV_MAP_LOCK, map, err);
     if (rc == EMB_ERR_NOT_FOUND)
-        return place_make(o, map, err);
+        return make_first(o, map, err);
     if (rc || region_is_formatted(env_map_base(*map), env_map_bytes(*map)))
         return rc;
     rc = check_blank(o, *map, err);

@@ -17,11 +17,14 @@ struct place_options {
     enum mem_coherence coherence; /* 0: as the url's kind suggests */
 };
 
-/* Creates the region and formats it. EMB_ERR_EXISTS: it is there. Nothing is left on failure. */
+/* Creates the region and formats it; the mapping holds its lock. EMB_ERR_EXISTS: it is there.
+   Nothing is left on failure. */
 int place_make(const struct place_options *options, struct env_map **map, struct error *err);
 /*
  * The region that is there: of the rack's sequencer, which formats one that nobody has formatted
- * (a device, an empty file of the right size), and makes one if there is none.
+ * (a device, an empty file of the right size), and makes one if there is none. The mapping holds
+ * the region's lock: EMB_ERR_BUSY, another process of this host does. EMB_ERR_UNAVAILABLE: another
+ * has just begun to make it, or to remove it: to be tried again.
  */
 int place_make_or_open(const struct place_options *options, struct env_map **map,
                        struct error *err);

@@ -15,7 +15,7 @@
 
 struct process {
     struct process_options options;
-    struct env_dir *lock; /* of a node without a store, which locks its own */
+    struct env_dir *lock; /* of the data directory, also for its store */
     struct env_map *map;
     struct node *node;
     struct seat *seat; /* NULL: not the sequencer */
@@ -100,8 +100,6 @@ static int open_place(struct process *p, struct error *err)
 static int lock_data(struct process *p, struct error *err)
 {
     const struct process_options *o = &p->options;
-    if (o->roles & ROLE_REPLICA)
-        return EMB_OK;
     return env_dir_open(o->place.env, o->data, ENV_DIR_CREATE | ENV_DIR_LOCK | ENV_DIR_WRITE,
                         &p->lock, err);
 }
@@ -156,6 +154,7 @@ static int make_node(struct process *p, struct error *err)
                                    .advertise = o->advertise,
                                    .port = o->port,
                                    .data = o->data,
+                                   .data_locked = true,
                                    .sync_bytes = o->sync_bytes,
                                    .max_batch_bytes = o->max_batch_bytes,
                                    .max_message_bytes = o->max_message_bytes,
@@ -193,16 +192,17 @@ static int check_place(struct process *p, struct error *err)
 }
 
 /* The node before the seat: a sequencer whose node cannot start grants itself no epoch, and one
-   that starts at the same time finds its request. */
+   that starts at the same time finds its request. The directory before the region, which is only
+   made by who may use it. */
 static int make_all(struct process *p, struct error *err)
 {
-    int rc = open_place(p, err);
+    int rc = lock_data(p, err);
+    if (rc == EMB_OK)
+        rc = open_place(p, err);
     if (rc == EMB_OK)
         rc = check_place(p, err);
     if (rc == EMB_OK)
         rc = check_seat(p, err);
-    if (rc == EMB_OK)
-        rc = lock_data(p, err);
     if (rc == EMB_OK)
         rc = add_runner(p, "node", err);
     if (rc == EMB_OK)

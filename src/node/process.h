@@ -34,8 +34,9 @@ struct process;
 
 /*
  * Starts the node; it asks for admission, which process_look tells of. EMB_ERR_UNAVAILABLE: the
- * region is not there yet, to be tried again; nothing is left then. Other errors are for good: see
- * node_create and seat_create.
+ * region is not there yet, to be tried again; nothing is held then, and nothing left but the data
+ * directory. Other errors are for good: EMB_ERR_BUSY, another process holds the data directory or,
+ * of a sequencer, the region; see node_create and seat_create.
  */
 int process_start(const struct process_options *options, struct process **process,
                   struct error *err);

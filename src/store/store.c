@@ -23,16 +23,18 @@ static void find_log(void *arg, const char *name)
 
 static int directory_take(struct store *store, struct error *err)
 {
-    unsigned flags = ENV_DIR_LOCK | ENV_DIR_WRITE | (store->options.create ? ENV_DIR_CREATE : 0u);
+    const struct store_options *options = &store->options;
+    unsigned flags = ENV_DIR_WRITE | (options->locked ? 0u : ENV_DIR_LOCK) |
+                     (options->create ? ENV_DIR_CREATE : 0u);
     char found[STORE_NAME_BYTES] = "";
-    int rc = env_dir_open(store->env, store->options.path, flags, &store->dir, err);
+    int rc = env_dir_open(store->env, options->path, flags, &store->dir, err);
     if (rc == EMB_OK)
         rc = env_dir_list(store->dir, find_log, found, err);
     if (rc == EMB_OK && found[0])
         rc = error_set(err, EMB_ERR_EXISTS,
                        "directory %s already holds a log (%s), which is never overwritten; move it "
                        "away or choose another directory",
-                       store->options.path, found);
+                       options->path, found);
     return rc;
 }
 

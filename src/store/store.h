@@ -25,6 +25,7 @@ typedef int64_t store_snapshot_fn(void *arg, void *bytes, size_t capacity);
 struct store_options {
     const char *path;    /* directory */
     bool create;         /* make it if missing */
+    bool locked;         /* the caller holds the directory's lock, and keeps it for the store */
     uint32_t node;       /* whose store it is */
     uint32_t life;       /* of the log */
     uint64_t file_bytes; /* of log behind the snapshot, then a new file; 0: 256 MiB */
@@ -37,9 +38,10 @@ struct store_options {
 };
 
 /*
- * Opens a directory without a log and locks it; the store gets its UUID. Nothing is written yet.
- * EMB_ERR_NOT_FOUND missing (and not create), EMB_ERR_PERMISSION, EMB_ERR_BUSY locked by another
- * process (named), EMB_ERR_EXISTS it already holds a log (named; never overwritten).
+ * Opens a directory without a log and locks it, unless the caller has; the store gets its UUID.
+ * Nothing is written yet. EMB_ERR_NOT_FOUND missing (and not create), EMB_ERR_PERMISSION,
+ * EMB_ERR_BUSY locked by another process (named), EMB_ERR_EXISTS it already holds a log (named;
+ * never overwritten).
  */
 int store_open(struct env *env, struct env_poller *poller, const struct store_options *options,
                struct store **store, struct error *err);

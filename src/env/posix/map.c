@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -134,6 +135,25 @@ static int size_is_possible(const char *url, uint64_t bytes, struct error *err)
     return EMB_OK;
 }
 
+/* The kernel lets go of it when the last descriptor is closed, so also when its holder dies. What
+   was removed meanwhile is not what the url names any more. */
+static int map_lock(int fd, const char *name, unsigned flags, struct error *err)
+{
+    struct stat found;
+    if (!(flags & (ENV_MAP_CREATE | ENV_MAP_LOCK)))
+        return EMB_OK;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno != EWOULDBLOCK
+                   ? posix_error(err, errno, "locking region %s", name)
+                   : error_set(err, EMB_ERR_BUSY,
+                               "region %s is held by another process of this host: the sequencer "
+                               "that works on it, or one that formats it",
+                               name);
+    if (fstat(fd, &found) == 0 && found.st_nlink == 0)
+        return error_set(err, EMB_ERR_UNAVAILABLE, "region %s was removed just now", name);
+    return EMB_OK;
+}
+
 static uint64_t align_for(uint64_t bytes)
 {
     return bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : PAGE_BYTES;
@@ -151,7 +171,10 @@ static int map_create(const struct map_url *url, uint64_t bytes, unsigned flags,
                          "region %s is already there; attach to it or remove it first", url->text);
     if (fd < 0)
         return posix_error(err, errno, "creating region %s", url->text);
-    rc = posix_size_check(fd, url->text, bytes, err);
+    /* Before it has a size: until then nobody else takes the lock. */
+    rc = map_lock(fd, url->text, flags, err);
+    if (!rc)
+        rc = posix_size_check(fd, url->text, bytes, err);
     if (!rc)
         rc = posix_size_set(fd, url->text, bytes, err);
     if (rc)
@@ -191,6 +214,8 @@ static int map_attach(const struct map_url *url, unsigned flags, struct env_map 
         return posix_error(err, errno, "region %s", url->text);
     uint64_t bytes = 0;
     int rc = size_found(url, fd, &bytes, err);
+    if (!rc)
+        rc = map_lock(fd, url->text, flags, err);
     if (rc) {
         close(fd);
         return rc;
@@ -213,6 +238,11 @@ int posix_map_device(const char *path, uint64_t device_bytes, uint64_t align, ui
     int fd = open(path, (flags & ENV_MAP_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC);
     if (fd < 0)
         return posix_error(err, errno, "device %s", path);
+    int rc = map_lock(fd, path, flags, err);
+    if (rc) {
+        close(fd);
+        return rc;
+    }
     return map_fd(fd, device_bytes, align, flags, map, err);
 }
 

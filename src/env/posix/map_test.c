@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -264,6 +265,79 @@ static void a_device_is_mapped_whole_by_path_and_size(void **state)
     assert_null(map);
 }
 
+/* Whoever creates holds it, and whoever asks for the lock; others may attach all the same. */
+static void is_held_by_one_until_closed(struct world *world, const char *url)
+{
+    struct env_map *holder = map_make(world, url, 2 * MIB), *other = NULL;
+    struct error err;
+    ASSERT_CODE(map_refused(world, url, 0, ENV_MAP_LOCK, &err), EMB_ERR_BUSY);
+    assert_non_null(strstr(err.text, url));
+    assert_non_null(strstr(err.text, "is held by another process"));
+    ASSERT_CODE(env_map_open(world->env, url, 0, 0, &other, &err), EMB_OK);
+    ASSERT_CODE(map_refused(world, url, 0, ENV_MAP_LOCK, &err), EMB_ERR_BUSY);
+    env_map_close(holder);
+    holder = NULL;
+    ASSERT_CODE(env_map_open(world->env, url, 0, ENV_MAP_LOCK, &holder, &err), EMB_OK);
+    ASSERT_CODE(map_refused(world, url, 0, ENV_MAP_LOCK, &err), EMB_ERR_BUSY);
+    env_map_close(holder);
+    env_map_close(other);
+}
+
+static void shm_is_held_by_one(void **state)
+{
+    struct world *world = *state;
+    is_held_by_one_until_closed(world, world->shm_url);
+}
+
+static void a_file_is_held_by_one(void **state)
+{
+    struct world *world = *state;
+    is_held_by_one_until_closed(world, world->file_url);
+}
+
+static void a_device_is_held_by_one(void **state)
+{
+    struct world *world = *state;
+    struct env_map *holder = NULL, *other = NULL;
+    struct error err;
+    file_put(world->file_path, 8 * MIB);
+    const char *path = world->file_path;
+    ASSERT_CODE(posix_map_device(path, 8 * MIB, 4096, 0, ENV_MAP_LOCK, &holder, &err), EMB_OK);
+    ASSERT_CODE(posix_map_device(path, 8 * MIB, 4096, 0, ENV_MAP_LOCK, &other, &err), EMB_ERR_BUSY);
+    ASSERT_CODE(posix_map_device(path, 8 * MIB, 4096, 0, ENV_MAP_CREATE, &other, &err),
+                EMB_ERR_BUSY);
+    assert_non_null(strstr(err.text, path));
+    ASSERT_CODE(posix_map_device(path, 8 * MIB, 4096, 0, 0, &other, &err), EMB_OK);
+    env_map_close(other);
+    env_map_close(holder);
+}
+
+static void a_holder_that_dies_holds_it_no_more(void **state)
+{
+    struct world *world = *state;
+    struct env_map *map = NULL;
+    struct error err;
+    int held[2];
+    char byte;
+    assert_int_equal(pipe(held), 0);
+    env_map_close(map_make(world, world->shm_url, 2 * MIB));
+    pid_t child = fork();
+    if (child == 0) {
+        env_map_open(world->env, world->shm_url, 0, ENV_MAP_LOCK, &map, NULL);
+        if (write(held[1], "", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    assert_int_equal(read(held[0], &byte, 1), 1);
+    ASSERT_CODE(map_refused(world, world->shm_url, 0, ENV_MAP_LOCK, &err), EMB_ERR_BUSY);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    ASSERT_CODE(env_map_open(world->env, world->shm_url, 0, ENV_MAP_LOCK, &map, &err), EMB_OK);
+    env_map_close(map);
+    close(held[0]);
+    close(held[1]);
+}
+
 static void an_unknown_dax_device_is_named(void **state)
 {
     struct world *world = *state;
@@ -311,6 +385,10 @@ int main(void)
         TEST(a_region_must_fit_a_small_file_system),
         TEST(empty_and_truncated_files_are_told_apart),
         TEST(a_device_is_mapped_whole_by_path_and_size),
+        TEST(shm_is_held_by_one),
+        TEST(a_file_is_held_by_one),
+        TEST(a_device_is_held_by_one),
+        TEST(a_holder_that_dies_holds_it_no_more),
         TEST(an_unknown_dax_device_is_named),
         TEST(huge_pages_are_reported_when_granted),
         TEST(huge_pages_are_not_reported_when_refused),
