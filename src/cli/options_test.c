@@ -142,7 +142,7 @@ static void test_refused(void **state)
     refused(2, WORDS("--limit", "18446744073709551615"), "bad value");
     refused(2, WORDS("--bytes", "4097"), "at least 4KiB, a power of two");
     refused(2, WORDS("--bytes", "2048"), "bad value \"2048\"");
-    refused(2, WORDS("--wait", "5"), "with us, ms or s");
+    refused(2, WORDS("--wait", "5"), "with us, ms, s, min or h");
     refused(2, WORDS("--color", "3"), "red, green or blue, or 0 to 2");
     refused(1, WORDS("--name"), "--name: its value is missing; accepted: TEXT");
     refused(2, WORDS("--name", "--loud"), "its value is missing");

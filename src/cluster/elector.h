@@ -53,7 +53,7 @@ struct elector_fixed_options {
 /*
  * `fixed`: only the configured node is granted anything; its next epoch is above all found. Where
  * another might be configured as well, by mistake, the caller has published and drained its request
- * line (member_create) with ROLE_SEQUENCER before it campaigns: of two that do, at least one finds
+ * line (member_ask) with ROLE_SEQUENCER before it campaigns: of two that do, at least one finds
  * the other, and at most one is granted anything. The caller holds the lock of the node's data
  * directory, so that earlier processes of this node are known to be gone and their slots may be
  * used again. EMB_ERR_NO_MEMORY.

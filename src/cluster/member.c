@@ -4,8 +4,8 @@
  * back does no harm. Whoever reads the log then tells an admission of this process from one of its
  * predecessors by that number alone.
  *
- * The request is published in the first turn: by then all of the node that may fail stands. A
- * request is a standing promise, so whoever ends before it was granted takes it back.
+ * The request is published in the first turn, if not before: by then all of the node that may fail
+ * stands. A request is a standing promise, so whoever ends before it was granted takes it back.
  *
  * A heartbeat is a counter; when it last moved is measured here, and begins anew for all nodes
  * after a pause of our own: nobody else is silent because we were.
@@ -162,14 +162,15 @@ void member_destroy(struct member *member)
 }
 
 /* Meanwhile another process may have taken the place. */
-static int ask(struct member *member)
+int member_ask(struct member *member, struct error *err)
 {
     struct node_request_shared found;
-    if (check_free(member->region, member->node, &found, &member->failure))
-        return 1;
-    member->asked = true;
-    publish_request(member);
-    return 1;
+    if (!member->asked &&
+        check_free(member->region, member->node, &found, &member->failure) == EMB_OK) {
+        member->asked = true;
+        publish_request(member);
+    }
+    return member_failure(member, err);
 }
 
 /* The line's request, if it is another's; what is found of it is told. */
@@ -273,7 +274,10 @@ int member_do_work(struct member *member, uint64_t now_ns)
             return 1;
     }
     member->turn_ns = now_ns;
-    return member->asked ? learn(member) : ask(member);
+    if (member->asked)
+        return learn(member);
+    member_ask(member, NULL);
+    return 1;
 }
 
 uint32_t member_silent_nodes(const struct member *member)

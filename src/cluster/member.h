@@ -49,6 +49,10 @@ struct member_options {
 int member_create(const struct member_options *options, struct member **member, struct error *err);
 void member_destroy(struct member *member);
 
+/* Publishes the request, and drains, before the first turn, which else does it: for a sequencer's
+   node, whose rival is to find it. EMB_ERR_EXISTS: another process has taken the place. */
+int member_ask(struct member *member, struct error *err);
+
 /* An agent's duty cycle: 1 in the turn in which it asks, is admitted, or has been replaced. */
 int member_do_work(struct member *member, uint64_t now_ns);
 bool member_admitted(const struct member *member);

@@ -160,8 +160,9 @@ static void two_that_ask_at_once_are_told(void **state)
     options.incarnation += 5;
     options.port = 9699;
     assert_int_equal(member_create(&options, &second, NULL), EMB_OK);
-    assert_int_equal(member_do_work(second, 1), 1);
-    assert_int_equal(member_failure(second, &err), EMB_ERR_EXISTS);
+    assert_int_equal(member_ask(second, &err), EMB_ERR_EXISTS);
+    assert_int_equal(member_do_work(second, 1), 0);
+    assert_int_equal(member_failure(second, NULL), EMB_ERR_EXISTS);
     assert_non_null(strstr(err.text, "192.168.100.200:9653"));
     member_left(second);
     assert_int_equal(member_do_work(first, 1), 0);

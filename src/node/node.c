@@ -166,6 +166,11 @@ void node_destroy(struct node *node)
     free(node);
 }
 
+int node_ask(struct node *node, struct error *err)
+{
+    return member_ask(node->member, err);
+}
+
 void node_give_up(struct node *node)
 {
     node->leave = NODE_LEFT;

@@ -43,6 +43,8 @@ struct node;
    the part; EMB_ERR_EXISTS: the node id is taken, or the store's directory holds a log. */
 int node_create(const struct node_options *options, struct node **node, struct error *err);
 void node_destroy(struct node *node);
+/* Before its first turn, in which else it asks to be admitted. EMB_ERR_EXISTS: its id was taken. */
+int node_ask(struct node *node, struct error *err);
 /* For one whose process could not start whole, and has no turns any more: when it is destroyed it
    takes its request back. */
 void node_give_up(struct node *node);

@@ -128,7 +128,9 @@ static int check_seat(const struct process *p, struct error *err)
 static int make_seat(struct process *p, struct error *err)
 {
     struct seat_options options = seat_options_of(p);
-    int rc = p->options.dedicated ? add_runner(p, "sequencer", err) : EMB_OK;
+    int rc = node_ask(p->node, err);
+    if (rc == EMB_OK && p->options.dedicated)
+        rc = add_runner(p, "sequencer", err);
     if (rc == EMB_OK)
         rc = seat_create(&options, &p->seat, err);
     if (rc)
@@ -192,8 +194,8 @@ static int check_place(struct process *p, struct error *err)
 }
 
 /* The node before the seat: a sequencer whose node cannot start grants itself no epoch, and one
-   that starts at the same time finds its request. The directory before the region, which is only
-   made by who may use it. */
+   that starts at the same time finds the node's request. The directory before the region, which is
+   only made by who may use it. */
 static int make_all(struct process *p, struct error *err)
 {
     int rc = lock_data(p, err);
