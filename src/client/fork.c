@@ -1,9 +1,13 @@
 /*
- * How it works. Before a fork every client is halted between two turns of its thread, and its mutex
- * and those of its members are taken: no other thread is amid a change, so the child's copy is
- * whole. In the parent all goes on. In the child, where the thread is missing and the connections
- * are the parent's, the client is marked: calls refuse, and closing frees its memory and closes the
- * child's descriptors without a word to a broker.
+ * How it works. Before a fork every client is halted between two turns of its thread; then, when
+ * all of them are, its mutex and those of its members are taken: no other thread is amid a change,
+ * so the child's copy is whole. In the parent all goes on. In the child, where the thread is
+ * missing and the connections are the parent's, the client is marked: calls refuse, and closing
+ * frees its memory and closes the child's descriptors without a word to a broker.
+ *
+ * The end of a turn is waited for without any client's mutex, since a callback in that turn may be
+ * publishing with any client. Nor does the taking of mutexes end in a circle: no thread but the
+ * forking one has two of them, and none waits for anything but a condition, which gives it back.
  *
  * Who forks inside a callback is the client's thread itself and amid a turn. The parent is safe
  * then too; the child may only exec or exit, as the header says.
@@ -48,6 +52,13 @@ static void client_halt(struct emb_client *client)
     client->halted = true;
     while (client->in_turn && !runner_is_current(client->runner))
         condition_wait(&client->changed, &client->mutex, UINT64_MAX);
+    pthread_mutex_unlock(&client->mutex);
+}
+
+/* Once all are halted. Members that joined in between are seen; none goes until a turn. */
+static void client_lock(struct emb_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
     members_each(client, member_lock);
 }
 
@@ -80,6 +91,7 @@ static void before_fork(void)
 {
     pthread_mutex_lock(&mutex);
     clients_each(client_halt);
+    clients_each(client_lock);
 }
 
 static void after_in_parent(void)

@@ -259,6 +259,55 @@ static void test_a_fork_waits_for_the_end_of_a_turn(void **state)
     life_close(&f);
 }
 
+struct mirror {
+    struct emb_publisher *to; /* of another client */
+    struct flag amid;
+    int code;
+};
+
+static void mirror_on_result(void *arg, const struct emb_result *result)
+{
+    const struct emb_message message = {.value = "x", .value_bytes = 1};
+    const struct timespec moment = {.tv_nsec = 50000000};
+    struct mirror *mirror = arg;
+    (void)result;
+
+    flag_store_release(&mirror->amid, 1);
+    nanosleep(&moment, NULL); /* meanwhile the process begins to fork */
+    mirror->code = emb_publish(mirror->to, &message, 0, 0, NULL);
+}
+
+/* The other client is the younger one: a fork turns to it first. */
+static void test_a_callback_publishes_with_a_client_that_is_halted(void **state)
+{
+    struct life f;
+    struct mirror mirror = {.code = 1};
+    struct emb_client *other;
+    struct emb_client_options client_options;
+    struct emb_publisher_options options;
+    (void)state;
+
+    life_start(&f);
+    flag_init(&mirror.amid, 0);
+    emb_publisher_options_init(&options);
+    options.on_result = mirror_on_result;
+    options.arg = &mirror;
+    life_open(&f, &options);
+    emb_client_options_init(&client_options);
+    client_options.brokers = f.rack.address;
+    assert_int_equal(emb_client_open(&client_options, &other, &f.err), EMB_OK);
+    assert_int_equal(emb_publisher_open(other, "orders", NULL, &mirror.to, &f.err), EMB_OK);
+    life_publish(&f, 1);
+    while (!flag_load_acquire(&mirror.amid))
+        sched_yield();
+    child_expect(child_amid_traffic, &f);
+    assert_int_equal(emb_publisher_flush(f.publisher, WAIT_MS, &f.err), EMB_OK);
+    assert_int_equal(mirror.code, EMB_OK);
+    assert_int_equal(emb_publisher_close(mirror.to, WAIT_MS, &f.err), EMB_OK);
+    assert_int_equal(emb_client_close(other, &f.err), EMB_OK);
+    life_close(&f);
+}
+
 static void fork_on_result(void *arg, const struct emb_result *result)
 {
     int *status = arg;
@@ -297,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_forks_amid_traffic),
         cmocka_unit_test(test_fork_in_a_callback),
         cmocka_unit_test(test_a_fork_waits_for_the_end_of_a_turn),
+        cmocka_unit_test(test_a_callback_publishes_with_a_client_that_is_halted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
