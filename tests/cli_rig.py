@@ -34,16 +34,23 @@ def wait_for(condition, what):
         time.sleep(0.005)
 
 
-class Daemon:
-    """A rack in the directory `place`; its output is kept in a file there."""
+def shell(redirected):
+    """What is put before a command to redirect its descriptors; it stays one process."""
+    return ["sh", "-c", f'exec "$0" "$@" {redirected}'] if redirected else []
 
-    def __init__(self, place, *options, data="data", env=None, mode=("--dev",)):
+
+class Daemon:
+    """A rack in the directory `place`; its output is kept in a file there. `redirected`: as a shell
+    writes it."""
+
+    def __init__(self, place, *options, data="data", env=None, mode=("--dev",), redirected=""):
         self.place = place
         self.data = os.path.join(place, data)
         self.ports_file = os.path.join(place, f"ports-{data}")
         self.output = open(os.path.join(place, f"output-{data}"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            [Programs.daemon, *mode, "--port", "0", "--ports-file", self.ports_file]
+            [*shell(redirected), Programs.daemon, *mode]
+            + ["--port", "0", "--ports-file", self.ports_file]
             + ["--data", self.data] + SMALL + SMALL_BATCHES + list(options),
             stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**ENVIRONMENT, **(env or {})},
@@ -108,14 +115,15 @@ class Place(unittest.TestCase):
         for text in texts:
             self.assertIn(text, daemon.said())
 
-    def run_tool_anyhow(self, *arguments, stdin="", env=None):
+    def run_tool_anyhow(self, *arguments, stdin="", env=None, redirected=""):
         return subprocess.run(
-            [Programs.tool, *arguments], input=stdin, capture_output=True, text=True, check=False,
+            [*shell(redirected), Programs.tool, *arguments],
+            input=stdin, capture_output=True, text=True, check=False,
             timeout=PATIENCE_S * 3, env={**ENVIRONMENT, **(env or {})},
         )  # fmt: skip
 
-    def run_tool(self, *arguments, stdin="", status=0, env=None):
-        done = self.run_tool_anyhow(*arguments, stdin=stdin, env=env)
+    def run_tool(self, *arguments, status=0, **more):
+        done = self.run_tool_anyhow(*arguments, **more)
         self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
         if status:
             self.assertTrue(done.stderr.strip(), f"{arguments}: failed without a word")

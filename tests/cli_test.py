@@ -179,6 +179,15 @@ class DaemonTest(Place):
         self.assertIn("--region is missing", self.run_daemon("--node-id", "0").stderr)
         self.assertEqual(self.run_daemon().returncode, 2)
 
+    def test_without_standard_descriptors_nothing_else_gets_their_numbers(self):
+        daemon = self.daemon(redirected="<&- >&- 2>&-").ready()
+        for number in range(3):
+            held = os.readlink(f"/proc/{daemon.process.pid}/fd/{number}")
+            self.assertEqual(held, "/dev/null", f"descriptor {number}")
+        self.run_tool("region", "check", f"shm:{os.path.basename(daemon.region())}")
+        self.run_tool("topic", "create", "t", "--brokers", daemon.brokers())
+        self.assertEqual(daemon.stop(), 0)
+
     def test_help_and_version(self):
         for option, text in (("--help", "--region-size"), ("--version", "0.")):
             done = subprocess.run(
@@ -442,6 +451,19 @@ class RackTest(Place):
             self.assertEqual(reader.stdout.readline(), "a\n")
             reader.send_signal(signal.SIGINT)
             self.assertEqual(reader.wait(timeout=PATIENCE_S), 0)
+
+    def test_without_standard_descriptors_what_needs_them_fails(self):
+        topic = self.topic()
+        self.tool("produce", topic, stdin="one\ntwo\n")
+        done = self.tool("produce", topic, redirected="<&-", status=1)
+        self.assertIn("standard input: Bad file descriptor", done.stderr)
+        done = self.tool("consume", topic, "--count", "2", redirected=">&-", status=1)
+        self.assertIn("Bad file descriptor", done.stderr)
+        done = self.tool("topic", "list", redirected=">&-", status=1)
+        self.assertIn("writing to standard output failed", done.stderr)
+        self.tool("produce", topic, stdin="three\n", redirected="2>&-")
+        done = self.tool("consume", topic, "--count", "3", redirected="2>&-")
+        self.assertEqual(done.stdout, "one\ntwo\nthree\n")
 
     def test_a_reader_that_goes_away_ends_consume(self):
         topic = self.topic()

@@ -8,6 +8,7 @@
 
 #include "bin/daemon.h"
 #include "bin/settings.h"
+#include "bin/streams.h"
 
 #define EXIT_USAGE 2
 
@@ -70,6 +71,10 @@ int main(int argc, char **argv)
                                         .argv = argv,
                                         .environment = (const char *const *)environ,
                                         .read_fn = config_read_file}};
+    if (streams_open()) {
+        perror("embarcaderod: /dev/null");
+        return EXIT_FAILURE;
+    }
     if (config_parse(&daemon.sources, &daemon.config, &err) ||
         settings_check(&daemon.config, &err)) {
         fprintf(stderr, "embarcaderod: %s\n", err.text);
