@@ -13,7 +13,7 @@ import sys
 import time
 import unittest
 
-from cli_rig import PATIENCE_S, Daemon, Place, Programs, Result, wait_for
+from cli_rig import PATIENCE_S, SMALL, Daemon, Place, Programs, Result, wait_for
 
 STORE = "broker,replica"
 SEQUENCER = "broker,replica,sequencer"
@@ -242,6 +242,10 @@ class Nodes(Place):
         self.assertIn("member of chains", nodes[1].said())
         self.refused(self.node(1, STORE, data="other"), 1, "cannot come back yet")
 
+    def uuid(self):
+        done = self.run_tool("region", "inspect", self.url, "--json")
+        return json.loads(done.stdout)["region"]["uuid"]
+
     def test_a_node_that_waits_stops_at_once(self):
         node = self.node(1, STORE)
         node.says("is not there yet")
@@ -270,12 +274,17 @@ class Nodes(Place):
         nodes[1] = self.node(1, "broker", *size, data="node1")
         self.serves(nodes[1])
 
-    def test_the_region_outlives_its_nodes_until_it_is_removed(self):
+    def test_the_region_outlives_its_nodes_until_it_is_replaced_or_removed(self):
         nodes = self.rack()
-        done = self.run_tool("region", "remove", self.url, status=1)
-        self.assertIn("runs on it", done.stderr)
+        for command in (["remove"], ["format", "--force", *SMALL]):
+            done = self.run_tool("region", *command, self.url, status=1)
+            self.assertIn("runs on it; stop its process first", done.stderr)
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
         for node in nodes:
             node.stop()
+        before = self.uuid()
+        self.run_tool("region", "format", "--force", *SMALL, self.url)
+        self.assertNotEqual(self.uuid(), before)
         self.run_tool("region", "remove", self.url)
         self.assertFalse(os.path.exists(self.path))
 

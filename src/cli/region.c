@@ -114,7 +114,8 @@ static const struct cli_option format_rows[] = {
     {.name = "force",
      .type = CLI_FLAG,
      FIELD(force),
-     .text = "replace a region that is there; what it held is lost"},
+     .text =
+         "replace a region that is there, but for one that a rack runs on; what it held is lost"},
     {.name = "json", .type = CLI_FLAG, FIELD(json), .text = "print the new region as JSON"},
 };
 
@@ -152,6 +153,38 @@ static int sight_open(struct sight *sight, const char *url, struct error *err)
     rc = region_attach(&sight->region, env_map_base(sight->map), env_map_bytes(sight->map),
                        MEM_WRITEBACK_AUTO, &why);
     return rc ? error_set(err, rc, "region %s: %.250s", url, why.text) : EMB_OK;
+}
+
+/* ---- who runs on it -------------------------------------------------------------------------- */
+
+static void beats_look(struct region *region, uint64_t beats[NODE_MAX])
+{
+    for (uint32_t node = 0; node < NODE_MAX; node++)
+        beats[node] =
+            mem_observe_u64(&region->mem, &region_node_beat(region, node)->heartbeat); /* R7 */
+}
+
+/* A live node's heartbeat moves every few milliseconds; NODE_MAX: nobody's does. */
+static uint32_t who_lives(struct region *region)
+{
+    const struct timespec listen = {.tv_nsec = LISTEN_NS};
+    uint64_t before[NODE_MAX], after[NODE_MAX];
+    uint32_t node = 0;
+    beats_look(region, before);
+    nanosleep(&listen, NULL);
+    beats_look(region, after);
+    while (node < NODE_MAX && before[node] == after[node])
+        node++;
+    return node;
+}
+
+static int refuse_if_lived_on(struct region *region, const char *url, struct error *err)
+{
+    uint32_t node = who_lives(region);
+    if (node == NODE_MAX)
+        return EMB_OK;
+    return error_set(err, EMB_ERR_BUSY, "region %s: node %u runs on it; stop its process first",
+                     url, node);
 }
 
 /* ---- what is in it --------------------------------------------------------------------------- */
@@ -323,17 +356,28 @@ static struct geometry geometry_of(const struct format_values *v)
                              .sessions = (uint32_t)v->sessions};
 }
 
-/* A mapping to format: a new one, or a device without a region. */
-static int place_make(struct sight *sight, const char *url, uint64_t bytes, bool force,
-                      struct error *err)
+/* What is there goes, but for what a rack runs on. What is no region, or one of another version, is
+   nobody's that could be heard. */
+static int force_way(struct sight *sight, const char *url, bool is_device, struct error *err)
 {
-    bool is_device = strncmp(url, "dax:", 4) == 0;
-    if (force && !is_device) {
-        int rc = env_map_remove(sight->env, url, err);
-        if (rc != EMB_OK && rc != EMB_ERR_NOT_FOUND)
-            return rc;
-    }
-    int rc = env_map_open(sight->env, url, bytes, ENV_MAP_CREATE, &sight->map, err);
+    struct sight there;
+    struct error why;
+    int rc = EMB_OK;
+    if (sight_open(&there, url, &why) == EMB_OK)
+        rc = refuse_if_lived_on(&there.region, url, err);
+    sight_close(&there);
+    if (rc == EMB_OK && !is_device)
+        rc = env_map_remove(sight->env, url, err);
+    return rc == EMB_ERR_NOT_FOUND ? EMB_OK : rc;
+}
+
+/* A mapping to format: a new one, or a device without a region. */
+static int mapping_make(struct sight *sight, const char *url, uint64_t bytes, bool force,
+                        struct error *err)
+{
+    int rc = force ? force_way(sight, url, strncmp(url, "dax:", 4) == 0, err) : EMB_OK;
+    if (rc == EMB_OK)
+        rc = env_map_open(sight->env, url, bytes, ENV_MAP_CREATE, &sight->map, err);
     if (rc == EMB_ERR_EXISTS)
         return error_set(err, rc, "region %s is there already; --force replaces it", url);
     if (rc)
@@ -354,7 +398,7 @@ static int format_do(struct sight *sight, const struct format_values *v, const c
     uint8_t uuid[16];
     int rc = geometry_check(&geometry, err);
     if (rc == EMB_OK)
-        rc = place_make(sight, url, geometry.region_bytes, v->force, err);
+        rc = mapping_make(sight, url, geometry.region_bytes, v->force, err);
     if (rc)
         return rc;
     env_random(sight->env, uuid, sizeof uuid);
@@ -451,27 +495,6 @@ static int check_run(struct cli *cli, const void *values)
     return result;
 }
 
-static void beats_look(struct region *region, uint64_t beats[NODE_MAX])
-{
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        beats[node] =
-            mem_observe_u64(&region->mem, &region_node_beat(region, node)->heartbeat); /* R7 */
-}
-
-/* A live node's heartbeat moves every few milliseconds; NODE_MAX: nobody's does. */
-static uint32_t who_lives(struct region *region)
-{
-    const struct timespec listen = {.tv_nsec = LISTEN_NS};
-    uint64_t before[NODE_MAX], after[NODE_MAX];
-    uint32_t node = 0;
-    beats_look(region, before);
-    nanosleep(&listen, NULL);
-    beats_look(region, after);
-    while (node < NODE_MAX && before[node] == after[node])
-        node++;
-    return node;
-}
-
 static int remove_run(struct cli *cli, const void *values)
 {
     const struct look_values *v = values;
@@ -485,11 +508,8 @@ static int remove_run(struct cli *cli, const void *values)
                                                  url);
     if (rc)
         return cli_fail("region remove: %s", err.text);
-    uint32_t node = who_lives(&sight.region);
-    if (node < NODE_MAX)
-        rc = error_set(&err, EMB_ERR_BUSY, "region %s: node %u runs on it; stop its process first",
-                       url, node);
-    else
+    rc = refuse_if_lived_on(&sight.region, url, &err);
+    if (rc == EMB_OK)
         rc = env_map_remove(sight.env, url, &err);
     sight_close(&sight);
     if (rc)
