@@ -179,6 +179,23 @@ class DaemonTest(Place):
         self.assertIn("--region is missing", self.run_daemon("--node-id", "0").stderr)
         self.assertEqual(self.run_daemon().returncode, 2)
 
+    def test_a_ports_file_that_is_another_daemons_stays(self):
+        path = os.path.join(self.place, "ports-data")
+        with open(path, "w", encoding="utf-8") as anothers:
+            anothers.write("1\n")
+        os.mkdir(f"{path}.part")
+        daemon = self.daemon()
+        self.refused(daemon, 1, f"ports file {path} cannot be written")
+        self.assertEqual(daemon.ports(), [1])
+        os.rmdir(f"{path}.part")
+        os.unlink(path)
+        daemon = self.daemon().ready()
+        later = self.daemon(data="later").ready()
+        os.rename(later.ports_file, daemon.ports_file)
+        ports = daemon.ports()
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(daemon.ports(), ports)
+
     def test_without_standard_descriptors_nothing_else_gets_their_numbers(self):
         daemon = self.daemon(redirected="<&- >&- 2>&-").ready()
         for number in range(3):

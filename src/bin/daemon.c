@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,27 +48,30 @@ bool daemon_reload(struct daemon *d)
     return true;
 }
 
-int daemon_write_ports(const struct daemon *d, const uint16_t *ports, size_t count,
-                       struct error *err)
+int daemon_write_ports(struct daemon *d, const uint16_t *ports, size_t count, struct error *err)
 {
     const char *path = d->config.ports_file;
     char part[CONFIG_PATH_BYTES + 8];
+    struct stat written;
     if (!path[0])
         return EMB_OK;
     snprintf(part, sizeof part, "%s.part", path);
     FILE *file = fopen(part, "w");
     for (size_t i = 0; file && i < count; i++)
         fprintf(file, "%u\n", ports[i]);
-    if (!file || fclose(file) || rename(part, path))
+    if (!file || fclose(file) || stat(part, &written) || rename(part, path))
         return error_set(err, EMB_ERR_IO, "ports file %s cannot be written: %s", path,
                          strerror(errno));
+    d->ports_inode = written.st_ino;
     return EMB_OK;
 }
 
 void daemon_remove_ports(const struct daemon *d)
 {
-    if (d->config.ports_file[0])
-        unlink(d->config.ports_file);
+    const char *path = d->config.ports_file;
+    struct stat found;
+    if (d->ports_inode && stat(path, &found) == 0 && found.st_ino == d->ports_inode)
+        unlink(path);
 }
 
 bool daemon_dedicates(const struct daemon *d, uint64_t threads)

@@ -6,6 +6,7 @@
 #define BIN_DAEMON_H
 
 #include <signal.h>
+#include <sys/types.h>
 
 #include "bin/log.h"
 #include "config/config.h"
@@ -18,6 +19,7 @@ struct daemon {
     struct log log;
     const char *supervisor; /* $NOTIFY_SOCKET, or NULL */
     sigset_t signals;       /* that it waits for: SIGTERM, SIGINT, SIGHUP */
+    ino_t ports_inode;      /* of the ports file that it wrote; 0: none */
 };
 
 /* The exit status. run_rack: a whole rack in this process. run_node: one node of a rack. */
@@ -35,8 +37,9 @@ int daemon_wait(const struct daemon *daemon, uint32_t milliseconds);
  */
 bool daemon_reload(struct daemon *daemon);
 /* --ports-file: a port a line, written whole before it has its name. Nothing without the option. */
-int daemon_write_ports(const struct daemon *daemon, const uint16_t *ports, size_t count,
+int daemon_write_ports(struct daemon *daemon, const uint16_t *ports, size_t count,
                        struct error *err);
+/* If it is still the one that this process wrote. */
 void daemon_remove_ports(const struct daemon *daemon);
 /* Whether the threads of that many agents each get a core of their own. */
 bool daemon_dedicates(const struct daemon *daemon, uint64_t threads);

@@ -73,7 +73,7 @@ static int run_until_stopped(struct daemon *d, struct rack *rack)
     }
 }
 
-static int write_ports(const struct daemon *d, const struct rack *rack, struct error *err)
+static int write_ports(struct daemon *d, const struct rack *rack, struct error *err)
 {
     uint16_t ports[RACK_NODES_MAX];
     for (uint32_t i = 0; i < d->config.nodes; i++)
