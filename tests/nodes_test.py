@@ -9,11 +9,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import unittest
 
-from cli_rig import PATIENCE_S, SMALL, Daemon, Place, Programs, Result, wait_for
+from cli_rig import ENVIRONMENT, PATIENCE_S, SMALL, Daemon, Place, Programs, Result, wait_for
 
 STORE = "broker,replica"
 SEQUENCER = "broker,replica,sequencer"
@@ -194,10 +195,24 @@ class Nodes(Place):
         with open(file.name, "rb") as file:
             self.assertEqual(file.read(), b"x" * (64 << 20))
 
+    def reader_of(self, node, topic, count):
+        """Consumes from this node, and has read one line."""
+        reader = subprocess.Popen(
+            [Programs.tool, "consume", topic, "--from", "earliest", "--count", str(count)]
+            + ["--broker", str(node.number), "--brokers", node.address()],
+            stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        )  # fmt: skip
+        self.addCleanup(reader.wait)
+        self.addCleanup(reader.kill)
+        self.assertTrue(reader.stdout.readline())
+        return reader
+
     def test_a_node_that_hangs_holds_up_nobody(self):
         nodes = self.rack()
         self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
         brokers = ",".join(node.address() for node in nodes[::-1])
+        self.publish(nodes[0], "t", ["before"])
+        reader = self.reader_of(nodes[2], "t", 101)
         hung = nodes[2].process
         hung.send_signal(signal.SIGSTOP)
         self.addCleanup(hung.send_signal, signal.SIGCONT)
@@ -205,18 +220,20 @@ class Nodes(Place):
         lines = [f"line {i}" for i in range(100)]
         self.run_tool("produce", "t", "--brokers", brokers, stdin="\n".join(lines) + "\n")
         done = self.run_tool(
-            "consume", "t", "--from", "earliest", "--count", "100", "--brokers", brokers
+            "consume", "t", "--from", "earliest", "--count", "101", "--brokers", brokers
         )
-        self.assertEqual(done.stdout.splitlines(), lines)
+        self.assertEqual(done.stdout.splitlines(), ["before", *lines])
         done = self.run_tool("status", "--json", "--brokers", brokers, status=1)
         self.assertLess(time.monotonic() - begin, PATIENCE_S)
         self.assertIn(f"{nodes[2].address()[6:]}: connected, and no greeting", done.stderr)
         rows = json.loads(done.stdout)
         self.assertEqual([row["row"] for row in rows["broker"]], [0, 1])
         self.assertIn("node 2 has been silent", " ".join(rows["warnings"]))
+        said, _ = reader.communicate(timeout=PATIENCE_S)
+        self.assertEqual((reader.returncode, said.splitlines()), (0, lines))
         hung.send_signal(signal.SIGCONT)
         wait_for(lambda: self.warnings(nodes[0]) == "", "no warning any more")
-        self.assertEqual(self.read(nodes[2], "t", 100), lines)
+        self.assertEqual(self.read(nodes[2], "t", 101), ["before", *lines])
 
     # ---- leaving -----------------------------------------------------------------------------
 

@@ -423,7 +423,9 @@ EMB_API void emb_subscriber_close(struct emb_subscriber *subscriber);
  *
  * A lost connection is made anew, to the same broker and then to the next ones, and reading goes on
  * at the position; only when that takes longer than the client's timeout_ms it is an error. After
- * an error every call returns it, until emb_subscriber_seek. Blocks up to timeout_ms.
+ * an error every call returns it, until emb_subscriber_seek. A broker that says nothing for 5 s is
+ * asked whether it lives; when it is silent for 2 s more, its connection counts as lost, and the
+ * next broker's turn comes first. Blocks up to timeout_ms.
  *
  * Errors: UNAVAILABLE (no broker delivers), CORRUPT (offsets are not dense, with both numbers),
  * CORRUPT_BATCH (what came is not what was published), OFFSET_OUT_OF_RANGE (the position has left

@@ -18,7 +18,8 @@ struct fake_connection {
     bool subscribed;
     uint32_t subscription;
     uint64_t next_offset;
-    bool cut; /* reset when what stands in `out` is sent */
+    bool cut;        /* reset when what stands in `out` is sent */
+    bool falls_mute; /* then */
     struct fake_connection *next;
 };
 

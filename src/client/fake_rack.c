@@ -16,6 +16,7 @@ void fake_rack_init(struct fake_rack *rack, uint32_t broker_count)
     rack->settings = TOPIC_SETTINGS_DEFAULT;
     rack->refuse_at = rack->close_at = rack->corrupt_at = rack->gap_at = FAKE_NEVER;
     rack->identity_at = rack->cut_at = rack->garbage_at = rack->end_at = FAKE_NEVER;
+    rack->mute_at = FAKE_NEVER;
     rack->batches = calloc(FAKE_BATCHES_MAX, sizeof *rack->batches);
     rack->log = calloc(FAKE_BATCHES_MAX, sizeof *rack->log);
 }
@@ -251,6 +252,10 @@ static void deliver(struct fake_connection *c, uint32_t at)
         c->out_count -= batch->byte_count / 2;
         c->cut = true;
     }
+    if (at == rack->mute_at) {
+        rack->mute_at = FAKE_NEVER; /* the next broker that comes to it goes on */
+        c->falls_mute = true;
+    }
 }
 
 static void deliveries(struct fake_connection *c)
@@ -259,7 +264,7 @@ static void deliveries(struct fake_connection *c)
 
     for (uint32_t at = 0; c->subscribed && at < rack->log_count; at++) {
         const struct fake_batch *batch = &rack->batches[rack->log[at]];
-        if (c->cut || c->out_count - c->out_at > ((size_t)4 << 20))
+        if (c->cut || c->falls_mute || c->out_count - c->out_at > ((size_t)4 << 20))
             return;
         if (batch->base_offset + batch->message_count > c->next_offset)
             deliver(c, at);
@@ -277,6 +282,11 @@ static void connection_end(struct fake_connection *c, bool reset)
     else
         env_close(c->socket);
     c->socket = NULL;
+}
+
+static bool is_mute(const struct fake_connection *c)
+{
+    return c->rack->mute_brokers >> c->broker & 1;
 }
 
 static void in_receive(struct fake_connection *c)
@@ -334,6 +344,10 @@ static void out_flush(struct fake_connection *c)
     }
     if (c->cut)
         connection_end(c, false);
+    if (c->falls_mute) {
+        c->rack->mute_brokers |= 1u << c->broker;
+        env_socket_watch(c->rack->listeners[c->broker], false, false, NULL, NULL);
+    }
     c->out_at = c->out_count = 0;
 }
 
@@ -341,7 +355,9 @@ static void connection_ready(void *arg, bool readable, bool writable)
 {
     struct fake_connection *c = arg;
     (void)writable;
-    if (!readable)
+    if (is_mute(c))
+        env_socket_watch(c->socket, false, false, NULL, NULL);
+    if (!readable || is_mute(c))
         return;
     in_receive(c);
     in_handle(c);
@@ -384,6 +400,8 @@ static void *rack_main(void *arg)
         env_poller_wait(rack->poller, 200000);
         bool busy = false;
         for (struct fake_connection *c = rack->connections; c != NULL; c = c->next) {
+            if (is_mute(c))
+                continue;
             deliveries(c);
             out_flush(c);
             busy = busy || c->out_at < c->out_count;

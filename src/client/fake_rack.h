@@ -58,6 +58,7 @@ struct fake_rack {
     uint32_t identity_at;  /* delivered batch with a foreign sequence in its frame */
     uint32_t cut_at;       /* amid this delivered batch the connection is reset, once */
     uint32_t garbage_at;   /* before this delivered batch stands a frame of noise */
+    uint32_t mute_at;      /* after this delivered batch its broker falls silent, as one stopped */
     uint64_t first_offset; /* offsets before it are out of range */
     enum fake_odd odd;
     uint8_t odd_type;

@@ -346,6 +346,135 @@ static void *wake_soon(void *subscriber)
     return NULL;
 }
 
+/* A core alone, whose time the test tells. */
+struct core_rig {
+    struct fixture f;
+    struct subscribe_core core;
+    struct env *env;
+    struct env_poller *poller;
+    struct address addresses[2];
+    uint64_t skew_ns;
+    uint64_t taken; /* messages */
+};
+
+static void core_work(struct core_rig *g)
+{
+    struct incoming *incoming;
+
+    if (subscribe_work(&g->core, env_now_ns(g->env) + g->skew_ns) == 0)
+        env_poller_wait(g->poller, 1000000);
+    while ((incoming = subscribe_take(&g->core)) != NULL) {
+        assert_int_equal(incoming->header.base_offset, g->taken);
+        g->taken += incoming->header.message_count;
+        subscribe_give(&g->core, incoming);
+    }
+}
+
+static void core_take(struct core_rig *g, uint64_t count)
+{
+    while (g->taken < count && g->core.state != SUBSCRIBE_FAILED)
+        core_work(g);
+    assert_int_equal(g->taken, count);
+}
+
+/* Broker 1 delivers 10 batches, or as many as it is told to. */
+static void core_begin(struct core_rig *g, uint32_t mute_at)
+{
+    memset(g, 0, sizeof *g);
+    fixture_init(&g->f, 10, 10, 0);
+    g->f.rack.mute_at = mute_at;
+    fake_rack_start(&g->f.rack);
+    g->env = env_create();
+    assert_int_equal(env_poller_create(g->env, &g->poller), EMB_OK);
+    for (uint32_t i = 0; i < 2; i++)
+        g->addresses[i] = (struct address){.host = "127.0.0.1", .port = g->f.rack.ports[i]};
+    struct subscribe_options options = {.poller = g->poller,
+                                        .client_name = "test",
+                                        .addresses = g->addresses,
+                                        .address_count = 2,
+                                        .first = 1,
+                                        .topic = "orders",
+                                        .after_position = UINT64_MAX,
+                                        .timeout_ns = 30000000000u,
+                                        .max_buffered_bytes = 1 << 20};
+    subscribe_start(&g->core, &options, env_now_ns(g->env));
+}
+
+static void core_end(struct core_rig *g)
+{
+    subscribe_stop(&g->core);
+    env_poller_destroy(g->poller);
+    env_destroy(g->env);
+    fake_rack_stop(&g->f.rack);
+    fake_rack_free(&g->f.rack);
+}
+
+/* It is passed over: the next broker goes on where it stopped. */
+static void test_a_broker_that_falls_silent(void **state)
+{
+    struct core_rig g;
+    (void)state;
+
+    core_begin(&g, 4);
+    core_take(&g, 50);
+    for (; g.core.reconnects == 0 && g.skew_ns < 8000000000u; g.skew_ns += 100000000u)
+        core_work(&g);
+    assert_in_range(g.skew_ns, 6500000000u, 7500000000u);
+    assert_non_null(strstr(g.core.error.text, "also when pinged"));
+    core_take(&g, 100);
+    assert_int_equal(g.core.at, 0);
+    assert_int_equal(g.core.reconnects, 1);
+    core_end(&g);
+    assert_int_equal(g.f.rack.subscribed, 2);
+}
+
+/* It is pinged, not left: also when the thread that would have heard it was away for long. */
+static void test_a_broker_with_nothing_to_deliver(void **state)
+{
+    struct core_rig g;
+    int pings = 0;
+    (void)state;
+
+    core_begin(&g, FAKE_NEVER);
+    core_take(&g, 100);
+    while (g.skew_ns < 60000000000u) {
+        bool was_pinged = g.core.pinged_ns != 0;
+        core_work(&g);
+        if (g.core.pinged_ns == 0)
+            g.skew_ns += 100000000u;
+        else
+            pings += !was_pinged;
+    }
+    g.skew_ns += 60000000000u;
+    core_work(&g);
+    assert_int_equal(g.core.pinged_ns, 0);
+    assert_int_equal(g.core.state, SUBSCRIBE_UP);
+    assert_int_equal(g.core.reconnects, 0);
+    assert_in_range(pings, 11, 12);
+    core_end(&g);
+}
+
+/* Its reader is what is slow. */
+static void test_a_broker_that_is_not_read_from(void **state)
+{
+    struct core_rig g;
+    (void)state;
+
+    core_begin(&g, FAKE_NEVER);
+    g.core.options.max_buffered_bytes = 1;
+    while (!g.core.connection.stalled) {
+        subscribe_work(&g.core, env_now_ns(g.env));
+        env_poller_wait(g.poller, 1000000);
+    }
+    for (; g.skew_ns < 20000000000u; g.skew_ns += 100000000u) {
+        subscribe_work(&g.core, env_now_ns(g.env) + g.skew_ns);
+        assert_int_equal(g.core.pinged_ns, 0);
+    }
+    core_take(&g, 100);
+    assert_int_equal(g.core.reconnects, 0);
+    core_end(&g);
+}
+
 static void core_up(struct subscribe_core *core, struct env *env, struct env_poller *poller)
 {
     while (core->state != SUBSCRIBE_UP && core->state != SUBSCRIBE_FAILED) {
@@ -420,6 +549,9 @@ int main(void)
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_open_errors),
         cmocka_unit_test(test_open_at_a_silent_broker),
+        cmocka_unit_test(test_a_broker_that_falls_silent),
+        cmocka_unit_test(test_a_broker_with_nothing_to_deliver),
+        cmocka_unit_test(test_a_broker_that_is_not_read_from),
         cmocka_unit_test(test_seek_before_the_answer),
         cmocka_unit_test(test_wake),
     };

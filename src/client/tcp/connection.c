@@ -18,7 +18,6 @@
 #define LARGE_BODY_BYTES  ((size_t)32 << 10)
 #define SEND_PARTS        16
 #define HELLO_CORRELATION 1
-#define PATIENCE_NS       2000000000ull
 
 static void mark_ready(void *arg, bool readable, bool writable)
 {
@@ -62,7 +61,7 @@ uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t oth
 {
     if (others == 0 || deadline_ns <= now_ns)
         return deadline_ns;
-    return now_ns + min_u64((deadline_ns - now_ns) / (others + 1), PATIENCE_NS);
+    return now_ns + min_u64((deadline_ns - now_ns) / (others + 1), CONNECTION_PATIENCE_NS);
 }
 
 void connection_late(struct connection *c)
@@ -308,6 +307,7 @@ static int fill(struct connection *c)
         return connection_fail(c, EMB_ERR_CLOSED, "the broker closed the connection");
     if (got < 0)
         return connection_fail(c, EMB_ERR_CLOSED, "the connection was lost while receiving");
+    c->received_bytes += (size_t)got;
     size_t to_body = min_u64((size_t)got, body_rest);
     c->body_received += to_body;
     c->ahead_end += (size_t)got - to_body;
@@ -423,7 +423,7 @@ int connection_error_get(struct connection *c, const struct frame_header *header
 
 /* ---- greeting -------------------------------------------------------------------------------- */
 
-static void hello_send(struct connection *c)
+void connection_ping(struct connection *c)
 {
     unsigned char bytes[128];
     struct wire_writer w;
@@ -433,7 +433,6 @@ static void hello_send(struct connection *c)
     wire_writer_init(&w, bytes, sizeof bytes);
     hello_put(&w, &hello);
     ASSERT(!w.overflow);
-    c->state = CONNECTION_GREETING; /* before: sending may take it DOWN */
     connection_send(c, FRAME_HELLO, HELLO_CORRELATION, bytes, w.used);
 }
 
@@ -452,7 +451,8 @@ static int connect_work(struct connection *c)
         connection_fail(c, EMB_ERR_UNAVAILABLE, "%s", err.text);
         return 1;
     }
-    hello_send(c);
+    c->state = CONNECTION_GREETING; /* before: sending may take it DOWN */
+    connection_ping(c);
     return 1;
 }
 

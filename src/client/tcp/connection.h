@@ -11,6 +11,9 @@
 #include "env/env.h"
 #include "wire/wire.h"
 
+/* At most so long a broker may be silent that is asked for a sign of life. */
+#define CONNECTION_PATIENCE_NS 2000000000ull
+
 struct address {
     char host[HOST_NAME_MAX_BYTES + 1];
     uint16_t port;
@@ -77,6 +80,7 @@ struct connection {
     size_t ahead_at;
     size_t ahead_end;
     size_t ahead_wanted; /* how much to receive beyond the frame */
+    uint64_t received_bytes;
 
     unsigned char *control; /* control frames to be sent */
     size_t control_at;
@@ -89,8 +93,8 @@ struct connection {
 
 /*
  * Until when a broker that was turned to now may take to be UP, with so many others to turn to by
- * deadline_ns: a fair part of that time, at most 2 s, and all of it for the last one. A process
- * that is stopped, or a host that is gone, is connected to and never answers.
+ * deadline_ns: a fair part of that time, at most CONNECTION_PATIENCE_NS, and all of it for the last
+ * one. A process that is stopped, or a host that is gone, is connected to and never answers.
  */
 uint64_t connection_patience(uint64_t now_ns, uint64_t deadline_ns, uint32_t others);
 
@@ -121,6 +125,8 @@ void connection_resume(struct connection *c);
 /* Copies a control frame to what is to be sent. */
 void connection_send(struct connection *c, uint8_t type, uint64_t correlation, const void *body,
                      size_t body_bytes);
+/* Sends HELLO. Brokers answer it at any time: who is UP hears by it whether they live. */
+void connection_ping(struct connection *c);
 /* Appends a batch to the queue. */
 void connection_queue(struct connection *c, struct outgoing *outgoing);
 /* Puts a batch before all that is not yet begun. */

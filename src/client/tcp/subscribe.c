@@ -4,6 +4,10 @@
  * begin where the one before it ended. After the loss of a connection the same subscription is
  * asked for again, now from the offset that is expected next, at the same broker and then the next
  * ones.
+ *
+ * A topic where nothing happens and a broker that is stopped, or whose host is gone, look alike. So
+ * a broker that has been quiet for a while is pinged; when nothing comes then either, it is lost
+ * and passed over. Also when it is the only one: who reads must learn of it.
  */
 #include "client/tcp/subscribe.h"
 
@@ -18,6 +22,8 @@
 #define RETRY_FIRST_NS     10000000ull
 #define RETRY_LONGEST_NS   500000000ull
 #define QUIET_NS           (2 * RETRY_LONGEST_NS)
+#define PING_AFTER_NS      5000000000ull /* a thousand idle subscribers: 200 pings a second */
+#define LATE_TURN_NS       1000000000ull
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -139,6 +145,8 @@ static void connect_now(struct subscribe_core *core)
     connection_start(&core->connection, core->options.poller, &core->options.addresses[core->at],
                      core->options.client_name, &events);
     core->state = SUBSCRIBE_CONNECTING;
+    core->passed_over = false;
+    core->heard_bytes = core->pinged_ns = 0;
     core->retry_at_ns = 0;
     core->up_by_ns = connection_patience(core->now_ns, core->deadline_ns, others);
 }
@@ -152,11 +160,12 @@ static void fail(struct subscribe_core *core, const struct error *why)
     connection_stop(&core->connection, true);
 }
 
-/* The same broker once more, then the next ones, each round after a longer wait. */
+/* The same broker once more, unless it was silent, then the next ones, each round after a longer
+   wait. */
 static void connect_later(struct subscribe_core *core)
 {
     uint32_t round = core->tries / (core->options.address_count + 1);
-    bool once_more = core->was_up && core->tries == 0;
+    bool once_more = core->was_up && core->tries == 0 && !core->passed_over;
 
     if (!once_more)
         core->at = (core->at + 1) % core->options.address_count;
@@ -313,7 +322,7 @@ static void error_take(struct subscribe_core *core, const struct frame_header *h
     struct error err = {0};
 
     if (header->correlation != 0 && header->correlation != correlation_of(core))
-        return; /* the end of a subscription that was given up */
+        return; /* the end of a subscription that was given up, or the answer to a ping */
     connection_error_get(&core->connection, header, body, &err);
     if (!error_is_passing(err.code)) {
         fail(core, &err);
@@ -377,7 +386,7 @@ static void frame_take(struct subscribe_core *core, const struct frame_header *h
         subscribed(core, header, body);
     else if (header->type == FRAME_ERROR)
         error_take(core, header, body);
-    else if (header->type != FRAME_SUBSCRIBE_OK)
+    else if (header->type != FRAME_SUBSCRIBE_OK && header->type != FRAME_HELLO_OK)
         connection_fail(&core->connection, EMB_ERR_PROTOCOL, "a %s frame to a subscriber",
                         frame_type_name(header->type));
 }
@@ -396,6 +405,40 @@ static int receive_work(struct subscribe_core *core)
     return work;
 }
 
+/* ---- silence --------------------------------------------------------------------------------- */
+
+/* Whether the broker's silence tells of it: not when nothing is read, nor when this thread itself
+   was away, and what came meanwhile may still be in the socket. */
+static bool is_silence(const struct subscribe_core *core, bool was_late)
+{
+    const struct connection *c = &core->connection;
+    return c->received_bytes == core->heard_bytes && !c->stalled && !was_late;
+}
+
+static int silence_work(struct subscribe_core *core, bool was_late)
+{
+    struct connection *c = &core->connection;
+
+    if (core->state != SUBSCRIBE_UP || c->state != CONNECTION_UP)
+        return 0;
+    if (!is_silence(core, was_late)) {
+        core->heard_bytes = c->received_bytes;
+        core->heard_ns = core->now_ns;
+        core->pinged_ns = 0;
+    } else if (core->pinged_ns == 0 && core->now_ns - core->heard_ns >= PING_AFTER_NS) {
+        core->pinged_ns = core->now_ns;
+        connection_ping(c);
+        return 1 + connection_work(c);
+    } else if (core->pinged_ns != 0 && core->now_ns - core->pinged_ns >= CONNECTION_PATIENCE_NS) {
+        core->passed_over = true;
+        connection_fail(c, EMB_ERR_UNAVAILABLE,
+                        "silent for %llu ms, also when pinged: it hangs, or its host is gone",
+                        (unsigned long long)((core->now_ns - core->heard_ns) / 1000000u));
+        return 1;
+    }
+    return 0;
+}
+
 static void give_up(struct subscribe_core *core)
 {
     struct error why = {0};
@@ -409,6 +452,7 @@ static void give_up(struct subscribe_core *core)
 
 int subscribe_work(struct subscribe_core *core, uint64_t now_ns)
 {
+    bool was_late = now_ns - core->now_ns >= LATE_TURN_NS;
     int work = 0;
 
     core->now_ns = now_ns;
@@ -429,6 +473,7 @@ int subscribe_work(struct subscribe_core *core, uint64_t now_ns)
     if (core->no_memory)
         connection_fail(&core->connection, EMB_ERR_NO_MEMORY, "no memory for a batch");
     core->no_memory = false;
+    work += silence_work(core, was_late);
     if (core->connection.state == CONNECTION_DOWN && core->retry_at_ns == 0 &&
         core->state != SUBSCRIBE_FAILED) {
         lost(core);

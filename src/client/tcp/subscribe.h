@@ -45,9 +45,10 @@ struct subscribe_core {
     struct error error;
     struct subscribe_options options;
     struct connection connection;
-    uint32_t at;    /* the address in use */
-    uint32_t tries; /* since it was up */
-    bool was_up;    /* then it is not given up after one round of the addresses */
+    uint32_t at;      /* the address in use */
+    uint32_t tries;   /* since it was up */
+    bool was_up;      /* then it is not given up after one round of the addresses */
+    bool passed_over; /* the last one was silent: then not that one once more */
     uint64_t retry_at_ns;
     uint64_t deadline_ns; /* for the next progress; 0: none is running */
     uint64_t up_since_ns;
@@ -65,7 +66,10 @@ struct subscribe_core {
     bool no_memory;          /* for the body that is to be received */
     uint64_t reconnects;
     uint64_t now_ns;
-    uint64_t up_by_ns; /* the connection; else the next broker is tried */
+    uint64_t up_by_ns;    /* the connection; else the next broker is tried */
+    uint64_t heard_bytes; /* of the connection, at heard_ns */
+    uint64_t heard_ns;
+    uint64_t pinged_ns; /* since then; 0: not */
 };
 
 void subscribe_start(struct subscribe_core *core, const struct subscribe_options *options,
