@@ -55,30 +55,44 @@ static const struct cli_option status_rows[] = {
      .text = "pause between two prints with --watch"},
 };
 
-/* The table's row of this number, made if it is not there. */
-static json_t *row_of(json_t *tables, const char *table, uint32_t number)
+static json_t *rows_of(json_t *tables, const char *table)
 {
     json_t *rows = json_object_get(tables, table);
-    json_t *row;
-    size_t i;
     if (!rows) {
         rows = json_array();
         print_set(tables, table, rows);
     }
-    json_array_foreach(rows, i, row)
-    {
-        if (json_integer_value(json_object_get(row, "row")) == number)
-            return row;
+    return rows;
+}
+
+static json_int_t number_of(const json_t *row)
+{
+    return json_integer_value(json_object_get(row, "row"));
+}
+
+/* The row of this number among `rows`, which ascend; made if it is not there. */
+static json_t *row_of(json_t *rows, uint32_t number)
+{
+    size_t from = 0, to = json_array_size(rows);
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (number_of(json_array_get(rows, middle)) < number)
+            from = middle + 1;
+        else
+            to = middle;
     }
+    json_t *row = json_array_get(rows, from);
+    if (row && number_of(row) == number)
+        return row;
     row = json_object();
     print_set(row, "row", json_integer(number));
-    json_array_append_new(rows, row);
+    json_array_insert_new(rows, from, row);
     return row;
 }
 
-static void item_take(void *arg, const struct emb_status_item *item)
+void status_take(void *tables, const struct emb_status_item *item)
 {
-    json_t *row = row_of(arg, item->table, item->row);
+    json_t *row = row_of(rows_of(tables, item->table), item->row);
     if (!json_object_get(row, item->name))
         print_set(row, item->name,
                   item->is_text ? print_text(item->text) : print_number(item->number));
@@ -93,7 +107,7 @@ json_t *status_ask(struct emb_client *client, int broker, int *result)
     *result = CLI_DONE;
     for (size_t i = 0; i < count; i++)
         if (broker == EMB_BROKER_ANY || broker == (int)i)
-            if (emb_status(client, (int)i, item_take, tables, &err) != EMB_OK)
+            if (emb_status(client, (int)i, status_take, tables, &err) != EMB_OK)
                 *result = cli_refused(&err);
     return tables;
 }

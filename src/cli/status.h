@@ -10,4 +10,8 @@
    drops it. *result: CLI_DONE, or CLI_FAILED once one did not answer (said on stderr). Blocks. */
 json_t *status_ask(struct emb_client *client, int broker, int *result);
 
+/* Puts an item into the tables of that form, rows in ascending order; the first one of a name
+   counts. */
+void status_take(void *tables, const struct emb_status_item *item);
+
 #endif
