@@ -145,7 +145,7 @@ static void lane_lost(struct publish_core *core, struct lane *lane)
     else if (core->state == PUBLISH_UP)
         publish_end(core, why->code, why->text);
     else if (core->state == PUBLISH_CLOSING)
-        core->state = PUBLISH_CLOSED; /* the session expires */
+        core->state = PUBLISH_CLOSED; /* its broker ends the session, having lost its connection */
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -30,9 +30,9 @@ struct request {
     struct hello_ok rack; /* as the broker greeted */
 
     struct connection connection;
-    uint32_t at;
-    uint32_t tried;
-    bool asked; /* addresses[at] */
+    uint32_t at;    /* of addresses: the one in use */
+    uint32_t tried; /* addresses so far */
+    bool asked;     /* the question is sent: no other one is tried any more */
     uint64_t now_ns;
     uint64_t up_by_ns; /* else the next one is tried */
 };
