@@ -331,6 +331,17 @@ class RegionTest(Place):
         os.truncate(path, 1 << 20)
         self.run_tool("region", "inspect", url, status=1)
 
+    def test_force_replaces_regions_only(self):
+        path = os.path.join(self.place, "precious")
+        with open(path, "wb") as file:
+            file.write(b"x" * (64 << 20))
+        said = self.run_tool(
+            "region", "format", f"file:{path}", *self.SIZES, "--force", status=1
+        ).stderr
+        self.assertIn("is no region", said)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), b"x" * (64 << 20))
+
     def test_an_empty_directory_is_no_store(self):
         said = self.run_tool("store", "inspect", self.place, status=1).stderr
         self.assertIn(self.place, said)

@@ -115,7 +115,8 @@ static const struct cli_option format_rows[] = {
      .type = CLI_FLAG,
      FIELD(force),
      .text =
-         "replace a region that is there, but for one that a rack runs on; what it held is lost"},
+         "replace a region that is there, but for one that a rack runs on; what it held is lost, "
+         "also if the new one does not fit"},
     {.name = "json", .type = CLI_FLAG, FIELD(json), .text = "print the new region as JSON"},
 };
 
@@ -356,8 +357,15 @@ static struct geometry geometry_of(const struct format_values *v)
                              .sessions = (uint32_t)v->sessions};
 }
 
-/* What is there goes, but for what a rack runs on. What is no region, or one of another version, is
-   nobody's that could be heard. */
+/* Somebody's file, which has the wrong name at most. A device has no other use. */
+static bool is_foreign(const struct sight *sight, bool is_device)
+{
+    return sight->map && !is_device && *(const char *)env_map_base(sight->map) &&
+           !region_is_formatted(env_map_base(sight->map), env_map_bytes(sight->map));
+}
+
+/* What is there goes, but for what a rack runs on and what never was a region. One of another
+   version, or a damaged one, is nobody's that could be heard. */
 static int force_way(struct sight *sight, const char *url, bool is_device, struct error *err)
 {
     struct sight there;
@@ -365,6 +373,11 @@ static int force_way(struct sight *sight, const char *url, bool is_device, struc
     int rc = EMB_OK;
     if (sight_open(&there, url, &why) == EMB_OK)
         rc = refuse_if_lived_on(&there.region, url, err);
+    else if (is_foreign(&there, is_device))
+        rc = error_set(err, EMB_ERR_EXISTS,
+                       "region %s holds something that is no region; --force replaces regions "
+                       "only: choose another name, or remove it yourself",
+                       url);
     sight_close(&there);
     if (rc == EMB_OK && !is_device)
         rc = env_map_remove(sight->env, url, err);
@@ -376,8 +389,9 @@ static int mapping_make(struct sight *sight, const char *url, uint64_t bytes, bo
                         struct error *err)
 {
     int rc = force ? force_way(sight, url, strncmp(url, "dax:", 4) == 0, err) : EMB_OK;
-    if (rc == EMB_OK)
-        rc = env_map_open(sight->env, url, bytes, ENV_MAP_CREATE, &sight->map, err);
+    if (rc)
+        return rc;
+    rc = env_map_open(sight->env, url, bytes, ENV_MAP_CREATE, &sight->map, err);
     if (rc == EMB_ERR_EXISTS)
         return error_set(err, rc, "region %s is there already; --force replaces it", url);
     if (rc)

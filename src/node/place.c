@@ -17,8 +17,8 @@ static int check_blank(const struct place_options *o, struct env_map *map, struc
         if (base[i])
             return error_set(err, EMB_ERR_CORRUPT,
                              "region %s holds something that is no region of this version (byte "
-                             "%llu is not zero); it is only formatted by \"embarcadero region "
-                             "format --force\"",
+                             "%llu is not zero): choose another name, or remove it; a device is "
+                             "formatted by \"embarcadero region format --force\"",
                              o->url, (unsigned long long)i);
     return EMB_OK;
 }
