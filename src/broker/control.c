@@ -264,6 +264,28 @@ static const struct meta_topic *numbered_topic(const struct connection *c, uint3
     return NULL;
 }
 
+/* A connection publishes one thing, unless the session of what it published before has ended. */
+int publishing_may_change(const struct connection *c, struct error *err)
+{
+    const struct publishing *pub = &c->publishing;
+    if (!pub->open)
+        return EMB_OK;
+    if (pub->session != NO_SESSION) {
+        const struct meta_session *session = meta_session_find(meta_of(c), pub->session);
+        if (!session || session->ended)
+            return EMB_OK;
+    }
+    return error_set(err, EMB_ERR_INVALID_ARGUMENT,
+                     "this connection publishes to topic %u already; open another connection",
+                     pub->topic);
+}
+
+/* What has a session may end before the answer, for all that is known here: it is judged then. */
+static int check_will_hold(const struct connection *c, struct error *err)
+{
+    return c->publishing.session == NO_SESSION ? publishing_may_change(c, err) : EMB_OK;
+}
+
 static enum step session_open_request(struct connection *c, struct wire_reader *r)
 {
     struct meta_record record = {.type = META_SESSION_OPEN};
@@ -284,6 +306,8 @@ static enum step session_open_request(struct connection *c, struct wire_reader *
                   topic->name, topic->settings.order);
         return fail(c, &err);
     }
+    if (check_will_hold(c, &err) != EMB_OK)
+        return fail(c, &err);
     return begin(c, &record);
 }
 
@@ -338,22 +362,6 @@ static int check_session(const struct connection *c, const struct meta_topic *to
     return EMB_OK;
 }
 
-/* A connection publishes one thing, unless the session of what it published before has ended. */
-static int check_reopen(const struct connection *c, struct error *err)
-{
-    const struct publishing *pub = &c->publishing;
-    if (!pub->open)
-        return EMB_OK;
-    if (pub->session != NO_SESSION) {
-        const struct meta_session *session = meta_session_find(meta_of(c), pub->session);
-        if (!session || session->ended)
-            return EMB_OK;
-    }
-    return error_set(err, EMB_ERR_INVALID_ARGUMENT,
-                     "this connection publishes to topic %u already; open another connection",
-                     pub->topic);
-}
-
 static int publishing_begin(struct connection *c, const struct meta_topic *topic,
                             const struct publish_open *open, struct error *err)
 {
@@ -387,7 +395,8 @@ static enum step publish_open_request(struct connection *c, struct wire_reader *
         return step;
     const struct meta_topic *topic = numbered_topic(c, open.topic, &err);
     if (!topic || check_acks(topic, open.acks, &err) != EMB_OK ||
-        check_session(c, topic, open.session, &err) != EMB_OK || check_reopen(c, &err) != EMB_OK ||
+        check_session(c, topic, open.session, &err) != EMB_OK ||
+        publishing_may_change(c, &err) != EMB_OK ||
         publishing_begin(c, topic, &open, &err) != EMB_OK)
         return fail(c, &err);
     answer_ok(c, correlation_of(c), topic->created_position);

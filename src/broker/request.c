@@ -111,6 +111,20 @@ void requests_publish(struct broker *b)
 
 /* ---- outcomes -------------------------------------------------------------------------------- */
 
+/* A session nobody learned of would stay open for ever; the same request now ends it. */
+static void end_if_opened(struct broker *b, struct meta_request *request)
+{
+    if (request->frame != FRAME_SESSION_OPEN || request->outcome.kind != ENTRY_META) {
+        free(request);
+        return;
+    }
+    session_end_record(&request->record, request->outcome.session, META_END_LOST);
+    request->connection = 0;
+    request->frame = 0;
+    request->tries = 0;
+    request_queue(b, request);
+}
+
 static bool is_to_be_tried_again(const struct meta_request *request, const struct outcome *o)
 {
     return o->kind == ENTRY_RETRY ||
@@ -133,7 +147,7 @@ void request_outcome(struct broker *b, struct meta_request *request, const struc
     struct connection *c = connection_find(b, request->connection);
     if (c)
         connection_break(c);
-    free(request);
+    end_if_opened(b, request);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -246,26 +260,33 @@ static void answer_topic(struct broker *b, struct connection *c, const struct me
     frame_end(c, &w, FRAME_TOPIC_OK, request->correlation);
 }
 
-static void answer_session(struct connection *c, const struct meta_request *request)
+/* Until it is published to, the session is this connection's to lose. false: it cannot be. */
+static bool answer_session(struct connection *c, const struct meta_request *request)
 {
     struct wire_writer w;
-    if (!frame_begin(c, 16, &w))
-        return;
+    struct error err;
+    struct publishing *pub = &c->publishing;
+    if (publishing_may_change(c, &err) != EMB_OK) {
+        answer_error(c, request->correlation, &err);
+        return false;
+    }
+    struct meta_request *lost = request_session_lost(request->outcome.session);
+    if (!lost || !frame_begin(c, 16, &w)) {
+        free(lost);
+        connection_break(c);
+        return false;
+    }
     wire_put_u64(&w, request->outcome.session);
     wire_put_u64(&w, request->outcome.position);
     frame_end(c, &w, FRAME_SESSION_OK, request->correlation);
-    /* Until it is published to, the session is this connection's to lose. */
-    struct publishing *pub = &c->publishing;
-    if (pub->open)
-        return;
     if (pub->lost)
         request_lose_session(c->broker, pub->lost);
-    pub->lost = request_session_lost(request->outcome.session);
-    if (!pub->lost)
-        connection_break(c);
+    pub->lost = lost;
+    return true;
 }
 
-static void answer(struct broker *b, struct connection *c, const struct meta_request *request)
+/* false: a session was opened, and nobody has it. */
+static bool answer(struct broker *b, struct connection *c, const struct meta_request *request)
 {
     struct error err;
     if (request->outcome.kind != ENTRY_META) {
@@ -274,22 +295,10 @@ static void answer(struct broker *b, struct connection *c, const struct meta_req
     } else if (request->frame == FRAME_TOPIC_CREATE) {
         answer_topic(b, c, request);
     } else if (request->frame == FRAME_SESSION_OPEN) {
-        answer_session(c, request);
+        return answer_session(c, request);
     } else {
         answer_ok(c, request->correlation, request->outcome.position);
     }
-}
-
-/* A session nobody learned of would stay open for ever; the same request now ends it. */
-static bool turn_into_end(struct broker *b, struct meta_request *request)
-{
-    if (request->frame != FRAME_SESSION_OPEN || request->outcome.kind != ENTRY_META)
-        return false;
-    session_end_record(&request->record, request->outcome.session, META_END_LOST);
-    request->connection = 0;
-    request->frame = 0;
-    request->tries = 0;
-    request_queue(b, request);
     return true;
 }
 
@@ -298,14 +307,16 @@ void request_answer(struct broker *b, struct meta_request *request)
     struct connection *c = connection_find(b, request->connection);
     if (request->record.type == META_NODE_LEAVE)
         leave_refused(b, request->outcome.reason);
+    bool told = false;
     if (c) {
         c->requests--;
-        answer(b, c, request);
+        told = answer(b, c, request);
         if (c->input.wait == WAIT_REQUESTS)
             input_resume(c);
         connection_ready(c);
-    } else if (turn_into_end(b, request)) {
-        return;
     }
-    free(request);
+    if (told)
+        free(request);
+    else
+        end_if_opened(b, request);
 }

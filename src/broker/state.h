@@ -382,6 +382,8 @@ static inline bool topic_is_live(const struct meta_topic *topic)
 {
     return topic->id != 0 && !topic->deleted;
 }
+/* EMB_OK: the connection publishes nothing (any more) that stands in the way of something else. */
+int publishing_may_change(const struct connection *c, struct error *err);
 void topic_info_fill(struct broker *b, const struct meta_topic *topic, struct topic_info *info);
 enum step subscribe_request(struct connection *c, struct wire_reader *r);
 enum step unsubscribe_request(struct connection *c, struct wire_reader *r);
