@@ -1,7 +1,10 @@
-/* What peers leave behind: sessions that nobody publishes. */
+/* What peers leave behind: sessions that nobody publishes, memory that the kernel still sends. */
+#include <stdlib.h>
+
 #include "tests/limits_rig.h"
 
-#define SESSIONS 8 /* of the small region */
+#define SESSIONS   8 /* of the small region */
+#define WIDE_BYTES (8u << 20)
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -131,12 +134,151 @@ static void a_session_opened_after_another_ended_is_lost_with_its_connection(voi
     scripted_end(&t.world);
 }
 
+/* ---- memory that the kernel still sends ------------------------------------------------------ */
+
+/* A region whose segments hold batches that are sent by sendfile. */
+static void begin_wide(struct test *t)
+{
+    static const uint8_t uuid[16] = {1};
+    struct geometry geometry = geometry_test();
+    geometry.region_bytes = WIDE_BYTES;
+    geometry.topics = 4;
+    geometry.sessions = SESSIONS;
+    unsigned char *memory = aligned_alloc(4096, WIDE_BYTES);
+    assert_non_null(memory);
+    memset(memory, 0, WIDE_BYTES);
+    assert_int_equal(region_format(memory, &geometry, MEM_HARDWARE, uuid, NULL), EMB_OK);
+    scripted_begin_in(&t->world, memory, WIDE_BYTES, (struct broker_options){0}, true);
+}
+
+static void end_wide(struct test *t)
+{
+    unsigned char *memory = t->world.memory;
+    scripted_end(&t->world);
+    free(memory);
+}
+
+static void produce_large(struct test *t, struct env_socket *peer)
+{
+    static const char value[20000];
+    static unsigned char batch[24000], frame[FRAME_HEADER_BYTES];
+    struct batch_builder builder;
+    struct record record = {.value = value, .value_bytes = sizeof value};
+    void *finished;
+    batch_builder_init(&builder, batch, sizeof batch);
+    assert_true(batch_append(&builder, &record));
+    ssize_t bytes =
+        batch_finish(&builder, UINT64_MAX, UINT64_MAX, BATCH_NONE, 0, NULL, 0, &finished);
+    struct frame_header header = {.type = FRAME_PRODUCE,
+                                  .body_bytes = (uint32_t)bytes,
+                                  .session = UINT64_MAX,
+                                  .client_sequence = UINT64_MAX,
+                                  .topic = 1,
+                                  .acks = 1,
+                                  .message_count = 1};
+    frame_header_write(frame, &header);
+    script_feed(peer, frame, sizeof frame);
+    script_feed(peer, finished, (size_t)bytes);
+    expect(t, peer, FRAME_ACK);
+}
+
+/* A subscriber whose TCP acknowledges nothing of a large batch, of which it takes `window` bytes.
+ */
+static struct env_socket *pinning_subscriber(struct test *t, size_t window)
+{
+    struct env_socket *writer = publisher(t);
+    struct env_socket *reader = greeted(t);
+    struct subscribe subscribe = {.topic = "t", .level = 1, .after_position = UINT64_MAX};
+    body_begin(t);
+    subscribe_put(&t->w, &subscribe);
+    send_part(t, reader, FRAME_SUBSCRIBE, WHOLE);
+    expect(t, reader, FRAME_SUBSCRIBE_OK);
+    script_hold_acks(reader, true);
+    script_window(reader, window);
+    produce_large(t, writer);
+    scripted_turns(&t->world, 5, MS);
+    assert_int_equal(counters(t).batches_out, window == WHOLE);
+    assert_true(counters(t).sendfile_bytes > 0);
+    return reader;
+}
+
+static void who_acknowledged_nothing_is_reset(void **state)
+{
+    struct test t;
+    const size_t windows[] = {WHOLE, 10000};
+    for (size_t i = 0; i < COUNT_OF(windows); i++) {
+        begin_wide(&t);
+        struct env_socket *reader = pinning_subscriber(&t, windows[i]);
+        script_end(reader, SCRIPT_FIN); /* it says that it will send nothing more, but stays */
+        scripted_turns(&t.world, 2, MS);
+        assert_true(script_is_closed(reader) && script_is_reset(reader));
+        end_wide(&t);
+    }
+}
+
+static void who_acknowledged_all_is_closed_in_order(void **state)
+{
+    struct test t;
+    begin_wide(&t);
+    struct env_socket *reader = pinning_subscriber(&t, WHOLE);
+    script_hold_acks(reader, false);
+    script_end(reader, SCRIPT_FIN);
+    scripted_turns(&t.world, 2, MS);
+    assert_true(script_is_closed(reader) && !script_is_reset(reader));
+    end_wide(&t);
+}
+
+/* It is told why it is ended, behind what it does not read. */
+static void who_is_refused_and_acknowledged_nothing_is_reset(void **state)
+{
+    struct test t;
+    for (int acked = 0; acked < 2; acked++) {
+        begin_wide(&t);
+        struct env_socket *reader = pinning_subscriber(&t, WHOLE);
+        static const unsigned char nonsense[FRAME_HEADER_BYTES];
+        script_feed(reader, nonsense, sizeof nonsense);
+        scripted_turns(&t.world, 10, 10 * MS);
+        assert_false(script_is_closed(reader));
+        if (acked)
+            script_hold_acks(reader, false);
+        scripted_turns(&t.world, 20, 10 * MS);
+        assert_true(script_is_closed(reader));
+        assert_int_equal(script_is_reset(reader), !acked);
+        end_wide(&t);
+    }
+}
+
+/* A node that leaves waits for the peers' TCP as it does for their answers, and begins no batch. */
+static void a_node_that_leaves_waits_for_what_is_under_way(void **state)
+{
+    struct test t;
+    int reason;
+    for (int acked = 0; acked < 2; acked++) {
+        begin_wide(&t);
+        struct env_socket *reader = pinning_subscriber(&t, WHOLE);
+        broker_leave(t.world.broker);
+        scripted_turns(&t.world, 150, 10 * MS);
+        assert_false(script_is_closed(reader));
+        assert_int_equal(broker_leave_state(t.world.broker, &reason), BROKER_LEAVING);
+        if (acked)
+            script_hold_acks(reader, false);
+        scripted_turns(&t.world, acked ? 5 : 60, 10 * MS);
+        assert_true(script_is_closed(reader));
+        assert_int_equal(script_is_reset(reader), !acked);
+        end_wide(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_publishes_opens_no_other_session),
         cmocka_unit_test(sessions_under_way_when_publishing_begins_end),
         cmocka_unit_test(a_session_opened_after_another_ended_is_lost_with_its_connection),
+        cmocka_unit_test(who_acknowledged_nothing_is_reset),
+        cmocka_unit_test(who_acknowledged_all_is_closed_in_order),
+        cmocka_unit_test(who_is_refused_and_acknowledged_nothing_is_reset),
+        cmocka_unit_test(a_node_that_leaves_waits_for_what_is_under_way),
     };
     return cmocka_run_group_tests_name("limits-left", tests, NULL, NULL);
 }

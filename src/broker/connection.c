@@ -213,6 +213,7 @@ static void unlink_all(struct connection *c)
 void connection_close(struct connection *c, bool reset)
 {
     struct broker *b = c->broker;
+    reset |= pin_is_held(c);
     unlink_all(c);
     if (c->publishing.lost)
         request_lose_session(b, c->publishing.lost);

@@ -63,14 +63,14 @@ static void frame_done(struct connection *c)
     struct broker *b = c->broker;
     b->counters.batches_out++;
     b->counters.bytes_out += d->bytes;
-    d->sending = false;
-    d->sent = 0;
-    if (!d->by_file)
-        return; /* the kernel has a copy: read */
     struct inflight_batch batch = {
         .position = d->position, .end_bytes = c->sent_bytes, .entry = d->entry};
-    if (!inflight_push(&d->inflight, &batch))
-        connection_break(c);
+    if (d->by_file && !inflight_push(&d->inflight, &batch)) {
+        connection_break(c); /* still sending, and so pinned, until it is reset */
+        return;
+    }
+    d->sending = false; /* what was copied is the kernel's now: read */
+    d->sent = 0;
 }
 
 /* The head, and behind it the rest of the batch when that is copied anyway. */
@@ -240,7 +240,7 @@ static enum deliver_result next_batch(struct connection *c)
     struct delivery *d = &c->delivery;
     uint64_t oldest = 0;
     const struct meta_topic *topic = topic_of(c);
-    if (!d->subscribed)
+    if (!d->subscribed || is_leaving(c->broker))
         return DELIVER_ENDED;
     if (!topic || topic->deleted)
         return end_of_topic(c);

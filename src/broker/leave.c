@@ -1,8 +1,9 @@
 /*
- * Leaving the rack. How it works: nothing more is taken in; what was taken gets its outcome and its
- * answer; then the connections are closed, which ends their sessions; when that is in the log too,
- * a META_NODE_LEAVE is the lane's last slot. From its entry on the lane is nobody's (so that slot
- * has no outcome here), and once it is durable nobody counts on this node any more.
+ * Leaving the rack. How it works: nothing more is taken in, no other batch is begun to be sent;
+ * what was taken gets its outcome and its answer, what is under way to subscribers is acknowledged
+ * by their TCP (or reset); then the connections are closed, which ends their sessions; when that is
+ * in the log too, a META_NODE_LEAVE is the lane's last slot. From its entry on the lane is nobody's
+ * (so that slot has no outcome here), and once it is durable nobody counts on this node any more.
  */
 #include <stdlib.h>
 
@@ -46,6 +47,12 @@ static bool answers_are_out(const struct broker *b)
         if (output_waiting(CONTAINER_OF(at, struct connection, all_link)))
             return false;
     return true;
+}
+
+/* What is still sent out of the region is out, too: else its connection is reset. */
+static bool is_read(const struct broker *b)
+{
+    return is_quiet(b) && answers_are_out(b) && list_empty(&b->pinned);
 }
 
 static void close_all(struct broker *b)
@@ -92,7 +99,7 @@ void leave_work(struct broker *b)
     if (!b->lane.open || b->leave.asked)
         return;
     bool waited = b->now_ns - b->leave.since_ns >= ANSWERS_NS;
-    if (!b->leave.closed && (waited || (is_quiet(b) && answers_are_out(b))))
+    if (!b->leave.closed && (waited || is_read(b)))
         close_all(b);
     else if (b->leave.closed && list_empty(&b->all) && is_quiet(b))
         ask(b);

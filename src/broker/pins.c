@@ -36,6 +36,14 @@ static void forget_acked(struct connection *c)
     inflight_acked(&c->delivery.inflight, c->sent_bytes - min_u64(unacked, c->sent_bytes));
 }
 
+bool pin_is_held(struct connection *c)
+{
+    const struct delivery *d = &c->delivery;
+    forget_acked(c);
+    return ring_count(&d->inflight.batches) > 0 ||
+           (d->sending && d->by_file && d->sent > DELIVER_HEAD_BYTES);
+}
+
 /* Its owner wants the segment back, or the log is about to come round to the entry. */
 static bool is_wanted(struct broker *b, uint64_t position, const struct goi_entry_shared *entry)
 {

@@ -402,6 +402,9 @@ uint64_t deliver_limit(struct broker *b, uint8_t level);
 
 /* Before the payload at position is opened (edge B5). */
 void pin_open(struct connection *c, uint64_t position);
+/* Whether the system still sends bytes of this connection out of the region itself: closed in order
+   it would go on to do so, and nothing would pin them. */
+bool pin_is_held(struct connection *c);
 /* Lowers what this node pins to what is still in flight; resets those who hold memory too long. */
 void pins_refresh(struct broker *b);
 

@@ -17,11 +17,13 @@ struct env_socket {
     struct env *env;
     bool listening, waiting, closed, failed, ended;
     bool connects; /* made by env_connect */
+    bool reset, holds_acks;
     bool readable, writable;
     env_ready_fn *fn;
     void *arg;
     struct buffer in, out;
     size_t taken; /* of out */
+    uint64_t sent, acked;
     size_t window;
     char peer[24];
 };
@@ -149,6 +151,17 @@ void script_window(struct env_socket *socket, size_t bytes)
 bool script_is_closed(const struct env_socket *socket)
 {
     return socket->closed;
+}
+
+bool script_is_reset(const struct env_socket *socket)
+{
+    return socket->reset;
+}
+
+void script_hold_acks(struct env_socket *socket, bool hold)
+{
+    socket->holds_acks = hold;
+    socket->acked = socket->sent;
 }
 
 const unsigned char *script_sent(const struct env_socket *socket, size_t *count)
@@ -288,6 +301,7 @@ ssize_t env_send(struct env_socket *socket, const struct iovec *iov, int count, 
         socket->window -= part;
         sent += part;
     }
+    socket->sent += sent;
     return sent ? (ssize_t)sent : ENV_WOULD_BLOCK;
 }
 
@@ -302,10 +316,10 @@ bool env_map_can_sendfile(struct env_map *map)
     return true;
 }
 
-/* The peer's TCP acknowledges what it takes. */
+/* The peer's TCP acknowledges what it takes, unless a test holds that back. */
 uint64_t env_unacked_bytes(struct env_socket *socket)
 {
-    return 0;
+    return socket->holds_acks ? socket->sent - socket->acked : 0;
 }
 
 uint16_t env_local_port(struct env_socket *socket)
@@ -326,5 +340,6 @@ void env_close(struct env_socket *socket)
 
 void env_reset(struct env_socket *socket)
 {
+    socket->reset = true;
     env_close(socket);
 }

@@ -31,6 +31,10 @@ void script_reset_all(struct env *env);
 void script_window(struct env_socket *socket, size_t bytes);
 /* Whether its owner has closed it. */
 bool script_is_closed(const struct env_socket *socket);
+/* That at once, so that nothing of what was sent is under way any more. */
+bool script_is_reset(const struct env_socket *socket);
+/* The peer's TCP acknowledges nothing of what is sent from now on; or all of it. */
+void script_hold_acks(struct env_socket *socket, bool hold);
 /* What its owner sent and was not taken yet. */
 const unsigned char *script_sent(const struct env_socket *socket, size_t *count);
 /* Takes the first bytes of it; they are valid until the owner's next send. */

@@ -33,12 +33,12 @@ static void begin_log(struct scripted *scripted)
     region_node_request_publish(&scripted->region, 0, &ask);
 }
 
-void scripted_begin(struct scripted *scripted, struct broker_options options, bool by_file)
+void scripted_begin_in(struct scripted *scripted, unsigned char *memory, uint64_t bytes,
+                       struct broker_options options, bool by_file)
 {
-    *scripted =
-        (struct scripted){.env = script_create(), .memory = small_region_make(MEM_HARDWARE)};
-    small_region_attach(&scripted->region, scripted->memory);
-    small_region_attach(&scripted->seat, scripted->memory);
+    *scripted = (struct scripted){.env = script_create(), .memory = memory};
+    ASSERT(region_attach(&scripted->region, memory, bytes, MEM_WRITEBACK_AUTO, NULL) == EMB_OK);
+    ASSERT(region_attach(&scripted->seat, memory, bytes, MEM_WRITEBACK_AUTO, NULL) == EMB_OK);
     begin_log(scripted);
     options.env = scripted->env;
     options.poller = script_poller(scripted->env);
@@ -47,6 +47,12 @@ void scripted_begin(struct scripted *scripted, struct broker_options options, bo
     options.host = "";
     ASSERT(broker_create(&options, &scripted->broker, NULL) == EMB_OK);
     scripted_turns(scripted, 6, MS);
+}
+
+void scripted_begin(struct scripted *scripted, struct broker_options options, bool by_file)
+{
+    scripted_begin_in(scripted, small_region_make(MEM_HARDWARE), SMALL_REGION_BYTES, options,
+                      by_file);
 }
 
 void scripted_end(struct scripted *scripted)

@@ -26,6 +26,9 @@ struct scripted {
 /* Fills in what the broker stands on, and runs until the node is admitted. `by_file`: deliveries
    go out with sendfile. */
 void scripted_begin(struct scripted *scripted, struct broker_options options, bool by_file);
+/* The same in a region that was formatted at `memory`, which stays the caller's. */
+void scripted_begin_in(struct scripted *scripted, unsigned char *memory, uint64_t bytes,
+                       struct broker_options options, bool by_file);
 /* All peers go; frees everything. Asserts that no connection is left. */
 void scripted_end(struct scripted *scripted);
 /* Time passes, and everybody has one turn. */
