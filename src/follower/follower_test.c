@@ -142,6 +142,29 @@ static void offsets_and_timestamps_are_found(void **state)
     teardown(&rig);
 }
 
+/* A new sequencer left out places, which keep the entries of the lap before. */
+static void what_was_before_a_place_taken_again_is_not_the_oldest(void **state)
+{
+    struct rig rig;
+    setup(&rig, 0);
+    uint64_t ring = rig.seat.areas.goi_entries;
+    put_topic(&rig, 1, 0, 0);
+    while (rig.position < ring + 42) {
+        put_data(&rig, 1, 0, 1);
+        commit(&rig);
+        turns(&rig, 1);
+    }
+    assert_int_equal(follower_next_in_topic(rig.follower, 1, NO_POSITION), 42);
+    struct interval jump = {.epoch = 5, .end = ring + 42, .next_start = ring + 64};
+    region_interval_publish(&rig.seat, 2, 5, 1, &jump);
+    rig.position = ring + 64;
+    put_data(&rig, 1, 0, 2);
+    commit(&rig);
+    turns(&rig, 3);
+    assert_int_equal(follower_next_in_topic(rig.follower, 1, NO_POSITION), 65);
+    teardown(&rig);
+}
+
 static void oldest_moves_on_from(uint64_t start)
 {
     struct rig rig;
@@ -411,6 +434,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_and_timestamps_are_found),
+        cmocka_unit_test(what_was_before_a_place_taken_again_is_not_the_oldest),
         cmocka_unit_test(the_oldest_moves_on_with_the_ring),
         cmocka_unit_test(what_has_left_its_segment_does_not_stand),
         cmocka_unit_test(another_life_of_a_segment_is_noticed),

@@ -62,7 +62,7 @@ static void evict(struct follower *f, struct index_cell *cell, uint64_t slot)
         return;
     struct topic_index *topic = &f->topics[cell->topic - 1];
     uint64_t position = (uint64_t)cell->lap * f->region->areas.goi_entries + slot;
-    if (topic->oldest == position)
+    if (topic->oldest <= position) /* below it: places that a jump left to the lap before */
         topic->oldest = cell->next_delta ? position + cell->next_delta : NO_POSITION;
     if (topic->newest == position)
         topic->newest = NO_POSITION;
@@ -221,7 +221,7 @@ uint64_t follower_oldest_offset(struct follower *f, uint32_t topic)
 }
 
 /* The last sample at or before an offset, or the oldest entry. */
-static uint64_t search_start(struct follower *f, const struct topic_index *index, uint64_t offset)
+static uint64_t search_start(const struct topic_index *index, uint64_t offset)
 {
     size_t low = 0, high = ring_count(&index->samples);
     struct ring *samples = (struct ring *)&index->samples;
@@ -233,7 +233,7 @@ static uint64_t search_start(struct follower *f, const struct topic_index *index
             high = middle;
     }
     uint64_t at = low ? ((struct index_sample *)ring_at(samples, low - 1))->position : 0;
-    return low && in_ring(f, at) ? at : index->oldest;
+    return max_u64(at, index->oldest);
 }
 
 int follower_find_offset(struct follower *f, uint32_t topic, uint64_t offset, uint64_t *position,
@@ -245,7 +245,7 @@ int follower_find_offset(struct follower *f, uint32_t topic, uint64_t offset, ui
     if (offset < first)
         return EMB_ERR_OFFSET_OUT_OF_RANGE;
     struct goi_entry_shared entry;
-    uint64_t at = search_start(f, &f->topics[topic - 1], offset);
+    uint64_t at = search_start(&f->topics[topic - 1], offset);
     for (; at != NO_POSITION; at = next_of(f, at)) {
         if (at < f->memory_floor || !region_goi_observe(f->region, at, &entry))
             continue;
@@ -294,7 +294,7 @@ uint64_t follower_end_offset(struct follower *f, uint32_t topic, uint64_t limit)
     uint64_t at = index->oldest;
     for (size_t i = ring_count(samples); i-- > 0;) {
         const struct index_sample *sample = ring_at(samples, i);
-        if (sample->position < limit && in_ring(f, sample->position)) {
+        if (sample->position < limit && sample->position >= index->oldest) {
             at = sample->position;
             break;
         }
