@@ -10,10 +10,34 @@
 
 #include <cmocka.h>
 
+#include "base/random.h"
 #include "follower/follower.h"
 
 #define NODE  1
 #define TOPIC 1
+
+/* What asking costs: looks at the memory that all hosts share (the linker wraps them). */
+static unsigned entries_looked_at, segments_looked_at;
+
+bool __real_region_goi_observe(struct region *region, uint64_t position,
+                               struct goi_entry_shared *entry);
+bool __wrap_region_goi_observe(struct region *region, uint64_t position,
+                               struct goi_entry_shared *entry);
+uint64_t __real_region_segment_generation(struct region *region, uint32_t segment);
+uint64_t __wrap_region_segment_generation(struct region *region, uint32_t segment);
+
+bool __wrap_region_goi_observe(struct region *region, uint64_t position,
+                               struct goi_entry_shared *entry)
+{
+    entries_looked_at++;
+    return __real_region_goi_observe(region, position, entry);
+}
+
+uint64_t __wrap_region_segment_generation(struct region *region, uint32_t segment)
+{
+    segments_looked_at++;
+    return __real_region_segment_generation(region, segment);
+}
 
 struct rig {
     unsigned char *memory;
@@ -26,10 +50,9 @@ struct rig {
     uint64_t now_ns;
 };
 
-static void setup(struct rig *rig, uint64_t start)
+static void setup_with(struct rig *rig, uint64_t start, struct geometry g)
 {
     *rig = (struct rig){.position = start};
-    struct geometry g = geometry_test();
     rig->memory = aligned_alloc(4096, g.region_bytes);
     memset(rig->memory, 0, g.region_bytes);
     uint8_t uuid[16] = {3};
@@ -45,6 +68,11 @@ static void setup(struct rig *rig, uint64_t start)
     for (uint32_t segment = 0; segment < 8; segment++)
         region_segment_publish(&rig->seat, segment, 1, 0, 0);
     mem_drain(&rig->seat.mem);
+}
+
+static void setup(struct rig *rig, uint64_t start)
+{
+    setup_with(rig, start, geometry_test());
 }
 
 static void teardown(struct rig *rig)
@@ -139,6 +167,115 @@ static void offsets_and_timestamps_are_found(void **state)
     assert_int_equal(follower_end_offset(rig.follower, 1, 3), 3);
     assert_int_equal(follower_end_offset(rig.follower, 1, 20), 27);
     assert_int_equal(follower_end_offset(rig.follower, 1, 1000), 75);
+    teardown(&rig);
+}
+
+#define LONG_LOG 1024u
+
+/* A log of one topic that fills the GOI and some of it again, in which a few entries are of a later
+   time than those around them. */
+static void setup_long(struct rig *rig, uint64_t *timestamps, uint64_t entries)
+{
+    struct geometry g = geometry_test();
+    struct random_state random;
+    random_seed(&random, 11);
+    g.goi_segment_entries = LONG_LOG / g.goi_segments;
+    setup_with(rig, 0, g);
+    put_topic(rig, 1, 0, 0);
+    for (uint64_t i = 1; i < entries; i++) {
+        timestamps[i] = 1000 + i + (random_below(&random, 50) ? 0 : random_below(&random, 3000));
+        put_data(rig, 1, (uint32_t)(i / 300 % 6), timestamps[i]);
+        commit(rig);
+        turns(rig, 1);
+    }
+}
+
+static void assert_timestamp_is_found(struct rig *rig, const uint64_t *timestamps, uint64_t time)
+{
+    uint64_t position, first = follower_next_in_topic(rig->follower, 1, NO_POSITION);
+    while (first < rig->position && timestamps[first] < time)
+        first++;
+    int rc = follower_find_timestamp(rig->follower, 1, time, &position);
+    assert_int_equal(rc, first < rig->position ? EMB_OK : EMB_ERR_NOT_FOUND);
+    if (rc == EMB_OK)
+        assert_int_equal(position, first);
+}
+
+/* However many entries are older: those of one sample are looked at, and of the first one that is
+   partly gone. */
+static void a_search_for_a_timestamp_looks_at_few_entries(void **state)
+{
+    struct rig rig;
+    uint64_t timestamps[3 * LONG_LOG];
+    const uint64_t lengths[] = {2, 70, LONG_LOG, LONG_LOG + 500};
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        setup_long(&rig, timestamps, lengths[i]);
+        for (uint64_t time = 0; time < 8000; time += 7) {
+            entries_looked_at = 0;
+            assert_timestamp_is_found(&rig, timestamps, time);
+            assert_true(entries_looked_at <= 2 * 64 + 2);
+        }
+        region_segment_publish(&rig.seat, 1, 3, 0, 0); /* 300 to 599, and what came before */
+        mem_drain(&rig.seat.mem);
+        turns(&rig, 1);
+        for (uint64_t time = 0; time < 8000; time += 7)
+            assert_timestamp_is_found(&rig, timestamps, time);
+        teardown(&rig);
+    }
+}
+
+/* Which segments still stand is looked at once a turn, however often the oldest is asked for. */
+static void the_oldest_is_asked_for_often(void **state)
+{
+    struct rig rig;
+    setup(&rig, 0);
+    put_topic(&rig, 1, 0, 0);
+    put_topic(&rig, 2, 0, 0);
+    for (uint32_t i = 0; i < 60; i++)
+        put_data(&rig, 1 + i % 2, i / 10, i);
+    commit(&rig);
+    turns(&rig, 2);
+    segments_looked_at = 0;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(follower_oldest_offset(rig.follower, 1), 0);
+        assert_int_equal(follower_oldest_offset(rig.follower, 2), 0);
+    }
+    assert_true(segments_looked_at <= 8);
+    for (uint32_t segment = 0; segment < 6; segment++) {
+        region_segment_publish(&rig.seat, segment, 2, 0, 0);
+        mem_drain(&rig.seat.mem);
+        turns(&rig, 1);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(follower_oldest_offset(rig.follower, 1), 15 * (segment + 1));
+            assert_int_equal(follower_oldest_offset(rig.follower, 2), 15 * (segment + 1));
+        }
+    }
+    assert_int_equal(follower_next_in_topic(rig.follower, 1, NO_POSITION), NO_POSITION);
+    put_data(&rig, 1, 6, 100);
+    commit(&rig);
+    turns(&rig, 2);
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 90);
+    assert_int_equal(follower_next_in_topic(rig.follower, 1, NO_POSITION), 62);
+    teardown(&rig);
+}
+
+/* Whoever met a segment that is gone is told, in the same turn, what is the oldest now. */
+static void what_is_met_gone_is_not_the_oldest(void **state)
+{
+    struct rig rig;
+    struct goi_entry_shared entry;
+    setup(&rig, 0);
+    put_topic(&rig, 1, 0, 0);
+    for (uint32_t i = 0; i < 20; i++)
+        put_data(&rig, 1, i / 10, i);
+    commit(&rig);
+    turns(&rig, 2);
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 0);
+    region_segment_publish(&rig.seat, 0, 2, 0, 0);
+    mem_drain(&rig.seat.mem);
+    assert_int_equal(follower_entry(rig.follower, 1, &entry, NULL), EMB_OK);
+    assert_false(follower_payload_stands(rig.follower, 1, &entry));
+    assert_int_equal(follower_oldest_offset(rig.follower, 1), 30);
     teardown(&rig);
 }
 
@@ -434,6 +571,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_and_timestamps_are_found),
+        cmocka_unit_test(a_search_for_a_timestamp_looks_at_few_entries),
+        cmocka_unit_test(the_oldest_is_asked_for_often),
+        cmocka_unit_test(what_is_met_gone_is_not_the_oldest),
         cmocka_unit_test(what_was_before_a_place_taken_again_is_not_the_oldest),
         cmocka_unit_test(the_oldest_moves_on_with_the_ring),
         cmocka_unit_test(what_has_left_its_segment_does_not_stand),

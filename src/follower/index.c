@@ -1,17 +1,22 @@
 /*
  * How it works: the index of a topic is a chain through the GOI. Beside every GOI slot stands a
  * cell with the distance to the topic's next DATA entry; the entries themselves are read from the
- * GOI again. Every 64th batch is sampled, so that a search for an offset begins nearby. When a
- * slot is taken by a later lap, its topic's oldest moves on.
+ * GOI again. Every 64th batch is sampled, so that a search for an offset begins nearby, and one for
+ * a timestamp looks only behind samples that can hold it. When a slot is taken by a later lap, its
+ * topic's oldest moves on.
  *
  * Whether the payload still stands is a matter of its segment's generation. It is noted when the
  * entry is followed: the segment cannot have been retired by then, because this node's published
- * `needed` is not above the entry (edge R5).
+ * `needed` is not above the entry (edge R5). What was found to be gone stays gone, so
+ * `memory_floor` and each topic's place above it only rise. They are hints: whoever reads asks for
+ * the payload itself (follower_payload_stands).
  */
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "follower/state.h"
+
+#define FLOOR_SEGMENTS_PER_TURN 1024u /* each is a look at shared memory */
 
 int index_init(struct follower *f)
 {
@@ -107,19 +112,19 @@ static void pass_by_segment(struct follower *f, const struct goi_entry_shared *e
         f->lane_segment[entry->lane] = UINT32_MAX;
 }
 
+/* Without memory for a sample the one before it is of more batches. */
 static void sample_batch(struct topic_index *topic, uint64_t position,
                          const struct goi_entry_shared *entry)
 {
     uint64_t timestamp_ms = get_u48(entry->timestamp_ms);
-    size_t count = ring_count(&topic->samples);
-    if (count && topic->batches++ % INDEX_SAMPLE_EVERY != 0) {
-        struct index_sample *last = ring_at(&topic->samples, count - 1);
-        last->max_timestamp_ms = max_u64(last->max_timestamp_ms, timestamp_ms);
-        return;
-    }
     struct index_sample sample = {
         .offset = entry->base_offset, .position = position, .max_timestamp_ms = timestamp_ms};
-    ring_push(&topic->samples, &sample); /* without memory a search takes longer, no more */
+    size_t count = ring_count(&topic->samples);
+    bool is_due = count == 0 || topic->batches++ % INDEX_SAMPLE_EVERY == 0;
+    if ((is_due && ring_push(&topic->samples, &sample)) || count == 0)
+        return;
+    struct index_sample *last = ring_at(&topic->samples, count - 1);
+    last->max_timestamp_ms = max_u64(last->max_timestamp_ms, timestamp_ms);
 }
 
 void index_note(struct follower *f, uint64_t position, const struct goi_entry_shared *entry)
@@ -169,23 +174,36 @@ static bool segment_stands(struct follower *f, uint64_t payload, uint32_t genera
            (uint32_t)region_segment_generation(f->region, segment) == generation;
 }
 
+/* What a segment held is not in memory any more if it began another life since. */
+static void look_at_segment(struct follower *f, uint32_t segment)
+{
+    const struct segment_note *note = &f->segments[segment];
+    if (note->generation && note->last_position >= f->memory_floor &&
+        region_segment_generation(f->region, segment) != note->generation)
+        f->memory_floor = note->last_position + 1;
+}
+
 bool follower_payload_stands(struct follower *f, uint64_t position,
                              const struct goi_entry_shared *entry)
 {
-    return in_ring(f, position) && segment_is_living(cell_at(f, position)->generation) &&
-           segment_stands(f, entry->payload, cell_at(f, position)->generation);
+    if (in_ring(f, position) && segment_is_living(cell_at(f, position)->generation) &&
+        segment_stands(f, entry->payload, cell_at(f, position)->generation))
+        return true;
+    uint32_t segment = region_segment_of(f->region, payload_address(entry->payload));
+    if (segment != UINT32_MAX)
+        look_at_segment(f, segment);
+    return false;
 }
 
-/* Notes which segments began another life since: what they held is not in memory any more. */
+/* Once a turn at most, however many ask for it in one: there may be very many segments. */
 static void raise_memory_floor(struct follower *f)
 {
-    for (uint32_t segment = 0; segment < f->region->areas.segments; segment++) {
-        struct segment_note *note = &f->segments[segment];
-        if (note->generation == 0 || note->last_position < f->memory_floor ||
-            region_segment_generation(f->region, segment) == note->generation)
-            continue;
-        f->memory_floor = note->last_position + 1;
-    }
+    uint32_t segments = f->region->areas.segments;
+    if (f->counters.turns < f->floor_turn)
+        return;
+    f->floor_turn = f->counters.turns + 1 + segments / FLOOR_SEGMENTS_PER_TURN;
+    for (uint32_t segment = 0; segment < segments; segment++)
+        look_at_segment(f, segment);
 }
 
 static uint64_t next_of(struct follower *f, uint64_t position)
@@ -194,30 +212,51 @@ static uint64_t next_of(struct follower *f, uint64_t position)
     return cell->next_delta ? position + cell->next_delta : NO_POSITION;
 }
 
+/* The topic's first entry above the floor. Where all have left memory the newest is kept in mind:
+   what comes next is behind it. */
+static uint64_t oldest_in_memory(struct follower *f, struct topic_index *index)
+{
+    raise_memory_floor(f);
+    uint64_t at =
+        index->oldest == NO_POSITION ? NO_POSITION : max_u64(index->oldest, index->passed);
+    while (at < f->memory_floor) {
+        index->passed = at;
+        at = next_of(f, at);
+    }
+    if (at != NO_POSITION)
+        index->passed = at;
+    return at;
+}
+
 uint64_t follower_next_in_topic(struct follower *f, uint32_t topic, uint64_t position)
 {
-    const struct topic_index *index = &f->topics[topic - 1];
     if (position != NO_POSITION && in_ring(f, position))
         return next_of(f, position);
-    raise_memory_floor(f);
-    uint64_t at = index->oldest;
-    while (at != NO_POSITION &&
-           (at < f->memory_floor || (position != NO_POSITION && at <= position)))
+    uint64_t at = oldest_in_memory(f, &f->topics[topic - 1]);
+    while (at != NO_POSITION && position != NO_POSITION && at <= position)
         at = next_of(f, at);
+    return at;
+}
+
+/* The sequencer may be a lap ahead of the index: then the oldest are overwritten, no more. */
+static uint64_t observe_oldest(struct follower *f, uint32_t topic, struct goi_entry_shared *entry)
+{
+    struct topic_index *index = &f->topics[topic - 1];
+    uint64_t at = oldest_in_memory(f, index);
+    while (at != NO_POSITION && !region_goi_observe(f->region, at, entry)) {
+        index->passed = at;
+        at = next_of(f, at);
+    }
     return at;
 }
 
 uint64_t follower_oldest_offset(struct follower *f, uint32_t topic)
 {
     const struct meta_topic *meta = meta_topic_by_id(&f->meta, topic);
-    uint64_t at = follower_next_in_topic(f, topic, NO_POSITION);
     struct goi_entry_shared entry;
-    /* The sequencer may be a lap ahead of the index: then the oldest are overwritten, no more. */
-    while (at != NO_POSITION && !region_goi_observe(f->region, at, &entry))
-        at = next_of(f, at);
-    if (at == NO_POSITION)
-        return meta ? meta->next_offset : 0;
-    return entry.base_offset;
+    if (observe_oldest(f, topic, &entry) != NO_POSITION)
+        return entry.base_offset;
+    return meta ? meta->next_offset : 0;
 }
 
 /* The last sample at or before an offset, or the oldest entry. */
@@ -245,7 +284,9 @@ int follower_find_offset(struct follower *f, uint32_t topic, uint64_t offset, ui
     if (offset < first)
         return EMB_ERR_OFFSET_OUT_OF_RANGE;
     struct goi_entry_shared entry;
-    uint64_t at = search_start(&f->topics[topic - 1], offset);
+    const struct topic_index *index = &f->topics[topic - 1];
+    /* `passed` is of the chain, too, and not behind `offset` */
+    uint64_t at = max_u64(search_start(index, offset), index->passed);
     for (; at != NO_POSITION; at = next_of(f, at)) {
         if (at < f->memory_floor || !region_goi_observe(f->region, at, &entry))
             continue;
@@ -257,29 +298,39 @@ int follower_find_offset(struct follower *f, uint32_t topic, uint64_t offset, ui
     return EMB_ERR_NOT_FOUND;
 }
 
+/* The first entry of a stretch of a topic's chain that is not older; NO_POSITION: none is. */
+static uint64_t walk_to_timestamp(struct follower *f, uint64_t at, uint64_t end,
+                                  uint64_t timestamp_ms)
+{
+    struct goi_entry_shared entry;
+    for (; at < end; at = next_of(f, at))
+        if (region_goi_observe(f->region, at, &entry) &&
+            get_u48(entry.timestamp_ms) >= timestamp_ms)
+            return at;
+    return NO_POSITION;
+}
+
+/* Where the i-th sample begins; NO_POSITION behind the last. */
+static uint64_t sample_position(struct ring *samples, size_t i)
+{
+    const struct index_sample *sample = i < ring_count(samples) ? ring_at(samples, i) : NULL;
+    return sample ? sample->position : NO_POSITION;
+}
+
 int follower_find_timestamp(struct follower *f, uint32_t topic, uint64_t timestamp_ms,
                             uint64_t *position)
 {
     struct topic_index *index = &f->topics[topic - 1];
-    uint64_t first = follower_next_in_topic(f, topic, NO_POSITION);
-    uint64_t start = first;
-    for (size_t i = 0; i < ring_count(&index->samples); i++) {
-        const struct index_sample *sample = ring_at(&index->samples, i);
-        if (sample->max_timestamp_ms < timestamp_ms)
-            continue;
-        if (sample->position >= f->memory_floor && in_ring(f, sample->position))
-            start = sample->position;
-        break;
+    struct ring *samples = &index->samples;
+    uint64_t first = oldest_in_memory(f, index);
+    *position = walk_to_timestamp(f, first, sample_position(samples, 0), timestamp_ms);
+    for (size_t i = 0; i < ring_count(samples) && *position == NO_POSITION; i++) {
+        const struct index_sample *sample = ring_at(samples, i);
+        uint64_t end = sample_position(samples, i + 1);
+        if (sample->max_timestamp_ms >= timestamp_ms && first < end)
+            *position = walk_to_timestamp(f, max_u64(first, sample->position), end, timestamp_ms);
     }
-    struct goi_entry_shared entry;
-    for (uint64_t at = start; at != NO_POSITION; at = next_of(f, at)) {
-        if (region_goi_observe(f->region, at, &entry) &&
-            get_u48(entry.timestamp_ms) >= timestamp_ms) {
-            *position = at;
-            return EMB_OK;
-        }
-    }
-    return EMB_ERR_NOT_FOUND;
+    return *position == NO_POSITION ? EMB_ERR_NOT_FOUND : EMB_OK;
 }
 
 uint64_t follower_end_offset(struct follower *f, uint32_t topic, uint64_t limit)

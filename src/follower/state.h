@@ -26,6 +26,7 @@ struct index_sample {
 struct topic_index {
     uint64_t oldest; /* position of the oldest DATA entry in the ring, NO_POSITION: none */
     uint64_t newest;
+    uint64_t passed; /* what comes before has left memory; 0, or of the chain if above `oldest` */
     uint64_t batches;
     struct ring samples; /* of struct index_sample */
 };
@@ -61,7 +62,8 @@ struct follower {
     struct index_cell *cells;
     struct topic_index *topics; /* by id - 1 */
     struct segment_note *segments;
-    uint64_t memory_floor; /* below it some payload is gone */
+    uint64_t memory_floor; /* below it some payload is gone: only rises */
+    uint64_t floor_turn;   /* which segments are gone is looked at again in this turn, or later */
 
     uint64_t needed_by_replica;
     uint64_t store_synced;
