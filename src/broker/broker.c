@@ -56,7 +56,6 @@ static void lists_init(struct broker *b)
     list_init(&b->waiters_due);
     list_init(&b->acking);
     list_init(&b->delivering);
-    list_init(&b->at_tail);
     list_init(&b->pinned);
     list_init(&b->receiving);
     list_init(&b->owing);
@@ -66,6 +65,7 @@ static void lists_init(struct broker *b)
 static void tables_free(struct broker *b)
 {
     free(b->scratch);
+    tails_free(b);
     places_free(&b->places);
     free(b);
 }
@@ -85,7 +85,7 @@ static struct broker *broker_new(const struct broker_options *options)
     pressure_set(&b->pressure, options->limits.high_percent, options->limits.low_percent,
                  options->limits.backpressure_ms * 1000000ULL);
     b->scratch = malloc(SCRATCH_BYTES);
-    if (b->scratch)
+    if (b->scratch && tails_init(b) == EMB_OK)
         return b;
     tables_free(b);
     return NULL;
@@ -161,9 +161,7 @@ static void follow(struct broker *b)
     answers_take(b);
     uint64_t position = follower_position(b->follower);
     uint64_t durable = follower_durable(b->follower);
-    if (position == b->seen_position && durable == b->seen_durable)
-        return;
-    deliver_wake_tail(b);
+    tails_wake(b, position != b->seen_position || durable != b->seen_durable);
     b->seen_position = position;
     b->seen_durable = durable;
 }

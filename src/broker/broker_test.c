@@ -55,6 +55,14 @@ static void list_keeps_order_and_can_be_left(void **state)
     list_append(&list, &items[3].link);
     assert_items(&taken, (int[]){2, 0}, 2);
     assert_items(&list, (int[]){3}, 1);
+    list_append_all(&list, &taken);
+    assert_true(list_empty(&taken));
+    assert_items(&list, (int[]){3, 2, 0}, 3);
+    list_append_all(&list, &taken);
+    list_append_all(&taken, &list);
+    assert_items(&taken, (int[]){3, 2, 0}, 3);
+    list_remove(&items[2].link);
+    assert_items(&taken, (int[]){3, 0}, 2);
     struct list none;
     list_init(&none);
     list_take(&none, &taken);

@@ -1,10 +1,10 @@
 /*
  * How it works: a subscription is an offset that wants to be sent next. Connections that can be
  * sent to are in `delivering` and take turns of bounded size; those that have everything below
- * their limit are in `at_tail` until the limit or the log moves; those whose socket is full are in
- * neither until the poller finds it writable. Before a batch is opened its position is pinned and
- * its segment looked at (edge B5); a batch that is sent without a copy stays pinned until the
- * peer's TCP has it.
+ * their limit wait at their topic's tail (tails.c) until the limit or the log moves; those whose
+ * socket is full are in neither until the poller finds it writable. Before a batch is opened its
+ * position is pinned and its segment looked at (edge B5); a batch that is sent without a copy stays
+ * pinned until the peer's TCP has it.
  */
 #include "broker/state.h"
 
@@ -30,29 +30,6 @@ void deliver_wake(struct connection *c)
 static const struct meta_topic *topic_of(const struct connection *c)
 {
     return meta_topic_by_id(follower_meta(c->broker->follower), c->delivery.topic);
-}
-
-/* A glance at the topic alone: most of those at the tail have nothing new. */
-static bool may_have_more(const struct connection *c)
-{
-    const struct delivery *d = &c->delivery;
-    const struct meta_topic *topic = topic_of(c);
-    if (!topic || topic->deleted)
-        return true;
-    if (d->next_position != NO_POSITION)
-        return d->next_position < deliver_limit(c->broker, d->level);
-    return topic->next_offset > d->next_offset;
-}
-
-void deliver_wake_tail(struct broker *b)
-{
-    struct list *next;
-    for (struct list *at = b->at_tail.next; at != &b->at_tail; at = next) {
-        next = at->next;
-        struct connection *c = CONTAINER_OF(at, struct connection, deliver_link);
-        if (may_have_more(c))
-            list_append(&b->delivering, &c->deliver_link);
-    }
 }
 
 /* ---- a frame --------------------------------------------------------------------------------- */
@@ -280,7 +257,7 @@ static void deliver_one(struct broker *b, struct connection *c)
     if (result == DELIVER_MORE)
         list_append(&b->delivering, &c->deliver_link);
     else if (result == DELIVER_TAIL)
-        list_append(&b->at_tail, &c->deliver_link);
+        tail_wait(c);
     else if (result == DELIVER_ENDED)
         output_flush(c);
     connection_watch(c);

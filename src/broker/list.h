@@ -47,17 +47,23 @@ static inline void list_append(struct list *list, struct list *node)
     list->prev = node;
 }
 
+/* Moves all of `from`, in order, behind what is in `to`. */
+static inline void list_append_all(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 /* Moves all of `from`, in order, to the empty list `to`. */
 static inline void list_take(struct list *from, struct list *to)
 {
     list_init(to);
-    if (list_empty(from))
-        return;
-    to->next = from->next;
-    to->prev = from->prev;
-    to->next->prev = to;
-    to->prev->next = to;
-    list_init(from);
+    list_append_all(to, from);
 }
 
 #endif

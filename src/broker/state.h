@@ -136,7 +136,7 @@ struct connection {
     struct list ready_link;   /* has something to do */
     struct list wait_link;    /* input waits: the list of its reason */
     struct list ack_link;     /* has ack items */
-    struct list deliver_link; /* broker.delivering or broker.at_tail */
+    struct list deliver_link; /* broker.delivering, broker.tail_due, or a topic's tail */
     struct list pin_link;     /* pins a position */
     struct list receive_link; /* in mid-payload */
     struct list owing_link;   /* its peer has to send or take bytes in time */
@@ -227,7 +227,9 @@ struct broker {
     struct list waiters_due; /* of those: are yet to be looked at in this pass */
     struct list acking;
     struct list delivering;
-    struct list at_tail;
+    struct tail *tail_of_topic; /* tails.c; by id - 1 */
+    struct list tails;
+    struct list tail_due;
     struct list pinned;
     struct list receiving;
     struct list owing;
@@ -391,12 +393,20 @@ enum step unsubscribe_request(struct connection *c, struct wire_reader *r);
 /* ---- deliver.c ------------------------------------------------------------------------------- */
 
 void deliver_wake(struct connection *c);
-void deliver_wake_tail(struct broker *b);
 void deliver_work(struct broker *b);
 /* Sends the rest of the frame under way. true: there is none (any more). */
 bool deliver_finish_frame(struct connection *c);
 void deliver_end(struct connection *c); /* the subscription; a frame half sent is finished */
 uint64_t deliver_limit(struct broker *b, uint8_t level);
+
+/* ---- tails.c --------------------------------------------------------------------------------- */
+
+int tails_init(struct broker *b);
+void tails_free(struct broker *b);
+/* The connection has what there is: it is woken when there may be more. */
+void tail_wait(struct connection *c);
+/* `moved`: the position or D, since the last call. */
+void tails_wake(struct broker *b, bool moved);
 
 /* ---- pins.c ---------------------------------------------------------------------------------- */
 

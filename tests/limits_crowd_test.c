@@ -1,0 +1,139 @@
+/* What very many subscribers that have all there is cost when somebody else publishes. */
+#include <stdio.h>
+
+#include "meta/meta.h"
+#include "tests/limits_rig.h"
+
+#define CROWD 300 /* more than have their turn in one cycle */
+
+static unsigned topics_looked_at; /* the linker wraps it */
+
+const struct meta_topic *__real_meta_topic_by_id(const struct meta_state *state, uint32_t id);
+const struct meta_topic *__wrap_meta_topic_by_id(const struct meta_state *state, uint32_t id);
+
+const struct meta_topic *__wrap_meta_topic_by_id(const struct meta_state *state, uint32_t id)
+{
+    topics_looked_at++;
+    return __real_meta_topic_by_id(state, id);
+}
+
+static void topic_make(struct test *t, const char *name)
+{
+    struct topic_settings settings = {.order = TOPIC_ORDER_TOTAL};
+    struct env_socket *peer = greeted(t);
+    body_begin(t);
+    wire_put_text(&t->w, name);
+    topic_settings_put(&t->w, &settings);
+    send_part(t, peer, FRAME_TOPIC_CREATE, WHOLE);
+    expect(t, peer, FRAME_TOPIC_OK);
+}
+
+static struct env_socket *subscriber(struct test *t, const char *topic, uint64_t offset)
+{
+    struct env_socket *peer = connect_peer(t);
+    struct subscribe subscribe = {
+        .start = START_OFFSET, .value = offset, .level = READ_LATEST, .after_position = UINT64_MAX};
+    snprintf(subscribe.topic, sizeof subscribe.topic, "%s", topic);
+    body_begin(t);
+    subscribe_put(&t->w, &subscribe);
+    send_part(t, peer, FRAME_SUBSCRIBE, WHOLE);
+    expect(t, peer, FRAME_SUBSCRIBE_OK);
+    return peer;
+}
+
+static void publish(struct test *t, struct env_socket *writer)
+{
+    script_feed(writer, t->body, produce_make(t, 10));
+    expect(t, writer, FRAME_ACK);
+}
+
+/* The broker looks at none of those who wait for another topic. */
+static void who_waits_for_another_topic_costs_nothing(void **state)
+{
+    struct test t;
+    begin(&t, (struct broker_limits){0});
+    topic_make(&t, "t");
+    topic_make(&t, "another");
+    struct env_socket *writer = publisher_join(&t);
+    for (int i = 0; i < CROWD; i++)
+        subscriber(&t, "another", 0);
+    struct env_socket *reader = subscriber(&t, "t", 0);
+    scripted_turns(&t.world, 10, MS);
+    topics_looked_at = 0;
+    for (int i = 0; i < 10; i++) {
+        publish(&t, writer);
+        expect(&t, reader, FRAME_DELIVER);
+    }
+    assert_true(topics_looked_at < CROWD);
+    scripted_end(&t.world);
+}
+
+/* Nor at all of those in one turn who wait for an offset of this topic that is yet to come. */
+static void who_waits_for_later_costs_little(void **state)
+{
+    struct test t;
+    begin(&t, (struct broker_limits){0});
+    topic_make(&t, "t");
+    struct env_socket *writer = publisher_join(&t);
+    for (int i = 0; i < CROWD; i++)
+        subscriber(&t, "t", 1000000);
+    struct env_socket *reader = subscriber(&t, "t", 0);
+    scripted_turns(&t.world, 10, MS);
+    script_feed(writer, t.body, produce_make(&t, 10));
+    for (int i = 0; i < 10; i++) {
+        topics_looked_at = 0;
+        scripted_turn(&t.world, MS);
+        assert_true(topics_looked_at < CROWD);
+    }
+    expect(&t, writer, FRAME_ACK);
+    expect(&t, reader, FRAME_DELIVER);
+    scripted_end(&t.world);
+}
+
+static void all_that_wait_for_a_batch_get_it(void **state)
+{
+    struct test t;
+    struct env_socket *readers[CROWD];
+    begin(&t, (struct broker_limits){0});
+    topic_make(&t, "t");
+    struct env_socket *writer = publisher_join(&t);
+    for (size_t i = 0; i < CROWD; i++)
+        readers[i] = subscriber(&t, "t", i % 3);
+    for (size_t batch = 0; batch < 5; batch++) {
+        publish(&t, writer);
+        for (size_t i = 0; i < CROWD; i++)
+            if (i % 3 <= batch)
+                expect(&t, readers[i], FRAME_DELIVER);
+    }
+    scripted_end(&t.world);
+}
+
+/* A topic that is deleted ends the subscriptions that wait for it. */
+static void all_that_wait_for_a_topic_learn_of_its_end(void **state)
+{
+    struct test t;
+    struct env_socket *readers[CROWD];
+    begin(&t, (struct broker_limits){0});
+    topic_make(&t, "t");
+    for (size_t i = 0; i < CROWD; i++)
+        readers[i] = subscriber(&t, "t", i % 2);
+    struct env_socket *owner = greeted(&t);
+    body_begin(&t);
+    wire_put_text(&t.w, "t");
+    send_part(&t, owner, FRAME_TOPIC_DELETE, WHOLE);
+    expect(&t, owner, FRAME_OK);
+    for (size_t i = 0; i < CROWD; i++)
+        expect(&t, readers[i], FRAME_ERROR);
+    scripted_end(&t.world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_waits_for_another_topic_costs_nothing),
+        cmocka_unit_test(who_waits_for_later_costs_little),
+        cmocka_unit_test(all_that_wait_for_a_batch_get_it),
+        cmocka_unit_test(all_that_wait_for_a_topic_learn_of_its_end),
+    };
+    return cmocka_run_group_tests_name("limits-crowd", tests, NULL, NULL);
+}
