@@ -1,4 +1,5 @@
-/* What peers leave behind: sessions that nobody publishes, memory that the kernel still sends. */
+/* What peers leave behind: sessions that nobody publishes, memory that the kernel still sends,
+   connections that nobody takes. */
 #include <stdlib.h>
 
 #include "tests/limits_rig.h"
@@ -269,6 +270,22 @@ static void a_node_that_leaves_waits_for_what_is_under_way(void **state)
     }
 }
 
+/* ---- who still wants in ---------------------------------------------------------------------- */
+
+/* Nobody takes it in any more: that it waits must not keep the node's thread awake. */
+static void who_connects_to_a_node_that_leaves_costs_nothing(void **state)
+{
+    struct test t;
+    begin(&t, (struct broker_limits){0});
+    broker_leave(t.world.broker);
+    assert_non_null(script_connect(t.world.env));
+    scripted_turns(&t.world, 2, MS);
+    unsigned calls = script_calls(t.world.env);
+    scripted_turns(&t.world, 50, MS);
+    assert_int_equal(script_calls(t.world.env), calls);
+    scripted_end(&t.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test(who_acknowledged_all_is_closed_in_order),
         cmocka_unit_test(who_is_refused_and_acknowledged_nothing_is_reset),
         cmocka_unit_test(a_node_that_leaves_waits_for_what_is_under_way),
+        cmocka_unit_test(who_connects_to_a_node_that_leaves_costs_nothing),
     };
     return cmocka_run_group_tests_name("limits-left", tests, NULL, NULL);
 }

@@ -163,6 +163,11 @@ int connections_listen(struct broker *b, const struct broker_options *options, s
     return code;
 }
 
+void connections_accept_no_more(struct broker *b)
+{
+    listener_watch(b, false);
+}
+
 /* No descriptor was there for a connection: what waits stays ready, and would keep this thread
    awake for nothing. */
 static void accept_pause(struct broker *b)

@@ -19,6 +19,7 @@ void broker_leave(struct broker *b)
         return;
     b->leave.state = BROKER_LEAVING;
     b->leave.since_ns = b->now_ns;
+    connections_accept_no_more(b);
 }
 
 enum broker_leave broker_leave_state(const struct broker *b, int *reason)

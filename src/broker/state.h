@@ -249,6 +249,8 @@ struct broker {
 
 int connections_listen(struct broker *b, const struct broker_options *options, struct error *err);
 void connections_accept(struct broker *b);
+/* No other is accepted, and who waits for that does not wake the node. */
+void connections_accept_no_more(struct broker *b);
 struct connection *connection_find(struct broker *b, uint64_t id); /* NULL: gone */
 void connection_close(struct connection *c, bool reset);
 /* To be closed in its next turn: safe wherever pointers to it are held. */

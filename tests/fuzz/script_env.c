@@ -32,6 +32,7 @@ struct env {
     uint64_t now_ns;
     struct env_socket *sockets[SCRIPT_SOCKETS_MAX];
     unsigned count;
+    unsigned calls;
 };
 
 static void buffer_put(struct buffer *buffer, const void *bytes, size_t count)
@@ -192,6 +193,7 @@ static void socket_poll(struct env *env, struct env_socket *socket)
     bool readable = socket->readable &&
                     (socket->listening ? backlog_waits(env) : socket->in.used || socket->ended);
     bool writable = socket->writable && (socket->window || socket->failed);
+    env->calls += readable || writable;
     if (readable || writable)
         socket->fn(socket->arg, readable, writable);
 }
@@ -200,6 +202,11 @@ void script_poll(struct env *env)
 {
     for (unsigned i = 0; i < env->count; i++)
         socket_poll(env, env->sockets[i]);
+}
+
+unsigned script_calls(const struct env *env)
+{
+    return env->calls;
 }
 
 /* ---- env.h ----------------------------------------------------------------------------------- */

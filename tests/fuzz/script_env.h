@@ -22,6 +22,8 @@ void script_poll(struct env *env);
 struct env_socket *script_connect(struct env *env);
 /* The n-th socket that env_connect made, or NULL. */
 struct env_socket *script_connected(struct env *env, unsigned n);
+/* How often a handler was called. */
+unsigned script_calls(const struct env *env);
 /* What its owner then receives. */
 void script_feed(struct env_socket *socket, const void *bytes, size_t count);
 enum script_end { SCRIPT_FIN, SCRIPT_RST };
