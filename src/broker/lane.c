@@ -125,7 +125,7 @@ void lane_refresh(struct broker *b)
     const struct meta_lane *granted = &follower_meta(b->follower)->lanes[lane->index];
     if (!is_admitted(b) || granted->generation != lane->generation)
         lane_lose(b);
-    else if (lane->blog.quota != fair_quota(b))
+    else if (!b->leave.sealed && lane->blog.quota != fair_quota(b))
         blog_set_quota(&lane->blog, fair_quota(b)); /* without memory: tried again, as is */
 }
 
@@ -164,6 +164,8 @@ static bool leaves_reserve(const struct broker *b, uint32_t bytes)
 
 bool lane_reserve(struct broker *b, uint32_t bytes, bool meta, struct blog_space *space)
 {
+    if (b->leave.sealed)
+        return false;
     if (!meta && !leaves_reserve(b, bytes))
         return false;
     return blog_reserve(&b->lane.blog, bytes, space);
@@ -172,6 +174,8 @@ bool lane_reserve(struct broker *b, uint32_t bytes, bool meta, struct blog_space
 void lane_reclaim(struct broker *b)
 {
     struct blog *blog = &b->lane.blog;
+    if (b->leave.sealed)
+        return;
     if (!b->pressure.paused && !b->lane.short_of_room &&
         blog_free_bytes(blog) * 3 >= blog_total_bytes(blog))
         return;

@@ -86,6 +86,8 @@ static void publish_one(struct broker *b, struct meta_request *request,
     put_u48(entry.timestamp_ms, now_ms);
     blog_trim(&b->lane.blog, space, bytes);
     list_remove(&request->link);
+    if (request->record.type == META_NODE_LEAVE)
+        b->leave.sealed = true;
     lane_publish(b, &entry, space, bytes, &slot);
     b->counters.requests++;
 }
@@ -134,6 +136,8 @@ static bool is_to_be_tried_again(const struct meta_request *request, const struc
 
 void request_outcome(struct broker *b, struct meta_request *request, const struct outcome *outcome)
 {
+    if (request->record.type == META_NODE_LEAVE)
+        b->leave.sealed = false; /* one that is granted has no outcome here */
     if (is_to_be_tried_again(request, outcome)) {
         request->tries++;
         request->not_before_ns = b->now_ns + REQUEST_AGAIN_NS;

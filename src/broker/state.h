@@ -192,6 +192,7 @@ struct leaving {
     uint64_t since_ns;
     bool closed; /* the connections are being closed */
     bool asked;
+    bool sealed;  /* the slot that says so is published: its segments may be another's by now */
     bool outside; /* the log says that it has left, as read up to outside_position */
     uint64_t outside_position;
     int reason;
