@@ -49,3 +49,23 @@ WRAPS(void, limits_update, struct sequencer *s)
     if (planted(BUG_GOI_SEGMENT_REUSED_EARLY))
         s->data_limit = s->meta_limit = UINT64_MAX;
 }
+
+/* The pool is always short under the bugs of orphans, which else would seldom matter. */
+WRAPS(uint32_t, segment_source_free, const struct segment_source *source, uint32_t enough)
+{
+    bool is_short = planted(BUG_ORPHANS_FREED_EARLY) || planted(BUG_ORPHANS_NOT_RETURNED);
+    return is_short ? 0 : REAL(segment_source_free)(source, enough);
+}
+
+/* What a node has forgotten the sequencer would give back as soon as it leaves once more. */
+WRAPS(void, orphans_node_left, struct sequencer *s, uint32_t node, uint64_t position)
+{
+    if (!planted(BUG_SEGMENTS_NOT_ADOPTED))
+        REAL(orphans_node_left)(s, node, planted(BUG_ORPHANS_FREED_EARLY) ? 1 : position);
+}
+
+WRAPS(void, orphans_node_back, struct sequencer *s, uint32_t node)
+{
+    if (!planted(BUG_ORPHANS_NOT_RETURNED))
+        REAL(orphans_node_back)(s, node);
+}

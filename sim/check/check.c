@@ -63,8 +63,10 @@ static void blog_stored(const struct host *host, uint64_t offset, uint64_t bytes
 
 void check_begin(void)
 {
-    static const struct memory_watch watch = {
-        .stored = stored, .reached = reached, .blog_stored = blog_stored};
+    static const struct memory_watch watch = {.stored = stored,
+                                              .reached = reached,
+                                              .blog_stored = blog_stored,
+                                              .segment_passes = log_segment_passes};
     history_begin();
     log_begin();
     disks_begin();

@@ -104,6 +104,9 @@ uint64_t log_next_about(uint64_t position);
 uint64_t log_first_data(const struct act *act);
 /* What a slot's entry is about: the act with its payload's bytes, whatever its kind; or NULL. */
 const struct act *log_about(uint64_t position);
+/* Whether that host is the writer of a segment's line from now on: its owner is back; or it has
+   left, that is kept, and the host is the sequencer's. */
+bool log_segment_passes(const struct host *host, uint32_t segment);
 /* What a store must hold beside the entry; NULL: not known. */
 const unsigned char *log_payload(uint64_t position, uint32_t *byte_count);
 

@@ -30,11 +30,13 @@ static struct {
     uint64_t old_epoch;
     uint64_t epoch; /* 0: none yet */
     uint32_t workspace;
+    uint32_t sequencer;
     bool broken; /* something below committed_seq is no entry: nothing more is taken */
     bool has_meta;
     struct meta_state meta;
     uint32_t lane_generation[LANE_MAX];
     uint64_t lane_slot[LANE_MAX]; /* highest index that has its entry */
+    uint64_t left[NODE_MAX];      /* position of a node's last leave */
 } past;
 
 static struct log_record *record_at(uint64_t position)
@@ -88,6 +90,7 @@ static bool find_workspace(void)
             continue;
         past.epoch = line.epoch;
         past.workspace = line.workspace;
+        past.sequencer = line.sequencer;
     }
     return past.epoch != 0;
 }
@@ -174,6 +177,8 @@ static bool apply(struct log_record *record)
         return false;
     }
     meta_apply(&past.meta, committed->position, entry, meta);
+    if (meta && meta->type == META_NODE_LEAVE)
+        past.left[meta->leave.node] = committed->position;
     return true;
 }
 
@@ -300,6 +305,20 @@ const struct topic_settings *log_topic(uint16_t topic)
 {
     const struct meta_topic *found = past.has_meta ? meta_topic_by_id(&past.meta, topic) : NULL;
     return found ? &found->settings : NULL;
+}
+
+bool log_segment_passes(const struct host *host, uint32_t segment)
+{
+    struct segment_shared line;
+    memcpy(&line, memory_truth(memory_areas()->segment_table + (uint64_t)segment * LINE_BYTES),
+           sizeof line);
+    if (!past.has_meta || !line_crc_is_right(&line) || line.owner >= NODE_MAX)
+        return false;
+    const struct meta_node *node = &past.meta.nodes[line.owner];
+    if (node->live)
+        return host->number == line.owner;
+    return node->incarnation && host->number == past.sequencer &&
+           past.left[line.owner] < log_kept();
 }
 
 static uint64_t below_end(uint64_t position)

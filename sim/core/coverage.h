@@ -53,6 +53,7 @@
     X(NODE_LATE, "nodes that joined a log under way")                                              \
     X(NODE_LEFT, "nodes that left")                                                                \
     X(NODE_BACK, "and came back")                                                                  \
+    X(SEGMENT_ORPHANED, "segments that a node had left behind, given back for it")                 \
     X(CLOCK_SKEWED, "hosts whose clock runs fast or slow")                                         \
     X(EPOCH_RAISED, "higher epochs granted under a working sequencer")                             \
     /* protocol */                                                                                 \

@@ -110,6 +110,9 @@ struct memory_watch {
                     const unsigned char after[64]);
     /* Payload or any bytes of the BLog were stored (received, or built and written back). */
     void (*blog_stored)(const struct host *host, uint64_t offset, uint64_t bytes);
+    /* Whether the log makes that host the writer of the segment's line, whose writer was another.
+     */
+    bool (*segment_passes)(const struct host *host, uint32_t segment);
 };
 void memory_watch(const struct memory_watch *watch);
 

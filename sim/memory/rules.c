@@ -14,6 +14,16 @@ static bool may_still_write(uint32_t owner)
     return owner != NOBODY && world_host(owner)->powered;
 }
 
+/* What the one before stored is in memory, and the log has given the line to the other. */
+static bool passes_on(uint8_t from, const struct host *to, uint32_t line)
+{
+    uint64_t offset = (uint64_t)line * CACHE_LINE;
+    struct place place = place_of(offset);
+    return place.area == PLACE_SEGMENT_LINE && memory.watch.segment_passes &&
+           memory_is_settled(world_host(from), offset, CACHE_LINE) &&
+           memory.watch.segment_passes(to, place.major);
+}
+
 void rules_writer(struct host *host, uint64_t offset, uint64_t bytes)
 {
     if (!memory.formatted)
@@ -22,7 +32,7 @@ void rules_writer(struct host *host, uint64_t offset, uint64_t bytes)
         uint8_t owner = memory.owner[line];
         if (owner == host->number)
             continue;
-        if (may_still_write(owner))
+        if (may_still_write(owner) && !passes_on(owner, host, (uint32_t)line))
             finding("memory", "%s and %s both write %s", world_host(owner)->name, host->name,
                     place_text(max_u64(offset, line * CACHE_LINE)));
         memory.owner[line] = (uint8_t)host->number;

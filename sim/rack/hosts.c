@@ -352,6 +352,7 @@ void hosts_count_coverage(void)
     COVER_ADD(HELD, counters.held);
     COVER_ADD(RELEASED, counters.released);
     COVER_ADD(WAITED, counters.waited);
+    COVER_ADD(SEGMENT_ORPHANED, counters.orphans);
 }
 
 /* ---- again ----------------------------------------------------------------------------------- */

@@ -1,7 +1,10 @@
 /*
- * BLog segments. Their table: one line a segment; writer: the segment's owner; readers: whoever
- * reads payload. Beside it the allocation words, a bitmap (one bit a segment, set: taken) used on
- * hardware-coherent regions only; elsewhere every node has a partition of its own.
+ * BLog segments. Their table: one line a segment; readers: whoever reads payload. Writer: the owner
+ * that the line names, from its admission to the slot with its leave; once that is kept, on
+ * hardware-coherent regions, the sequencer, up to the next admission of that node (its decision
+ * parts the two, and the log tells it: region/README.md). A line that names nobody: who has taken
+ * the segment's bit. Beside it the allocation words, a bitmap (one bit a segment, set: taken) used
+ * on hardware-coherent regions only; elsewhere every node has a partition of its own.
  *
  *   0 generation:8 (rises with every life of the segment)  8 owner:4 (node; NODE_MAX: given back)
  *   12 lane:4  16 zero:44  60 crc:4

@@ -64,11 +64,17 @@ static int grow_places(struct blog *blog, uint32_t count)
 }
 
 /* Its line says so first: who looks for segments of its own never takes one that another has. */
+void blog_give_back(struct segment_source *source, uint32_t segment, uint64_t generation,
+                    uint32_t lane)
+{
+    region_segment_publish(source->region, segment, generation, NODE_MAX, lane);
+    mem_drain(&source->region->mem); /* before another node can take it */
+    segment_source_give(source, segment);
+}
+
 static void give_back(struct blog *blog, struct blog_segment *place)
 {
-    region_segment_publish(blog->region, place->segment, place->generation, NODE_MAX, blog->lane);
-    mem_drain(&blog->region->mem); /* before another node can take it */
-    segment_source_give(blog->source, place->segment);
+    blog_give_back(blog->source, place->segment, place->generation, blog->lane);
     place->state = BLOG_EMPTY;
     blog->owned--;
     blog->source_dry = false;
@@ -389,21 +395,19 @@ static bool retire(struct blog *blog, uint64_t kept)
     return waiting + raised > 0;
 }
 
-/* The lowest position that a live node needs, or any reads now: one may deliver before this owner
-   has read its admission (0: it never did). `needed` is looked at first: a node that hands a
-   position over from one to the other raises `needed` last. */
-static uint64_t lowest_needed(struct blog *blog, uint64_t live_nodes)
+/* Any node's `reading` counts: one may deliver before this owner has read its admission (0: it
+   never did). `needed` is looked at first: a node that hands a position over from one to the other
+   raises `needed` last. */
+uint64_t blog_lowest_needed(struct region *region, uint64_t live_nodes)
 {
     uint64_t needed[NODE_MAX], reading[NODE_MAX], lowest = NO_POSITION;
     ASSERT(live_nodes >> (NODE_MAX - 1) <= 1);
     if (!live_nodes)
         return lowest;
     unsigned count = 64 - (unsigned)__builtin_clzll(live_nodes);
-    struct node_read_shared *first = region_node_read(blog->region, 0);
-    mem_observe_words(&blog->region->mem, &first->needed, sizeof(struct node_shared), count,
-                      needed);
-    mem_observe_words(&blog->region->mem, &first->reading, sizeof(struct node_shared), NODE_MAX,
-                      reading);
+    struct node_read_shared *first = region_node_read(region, 0);
+    mem_observe_words(&region->mem, &first->needed, sizeof(struct node_shared), count, needed);
+    mem_observe_words(&region->mem, &first->reading, sizeof(struct node_shared), NODE_MAX, reading);
     for (unsigned node = 0; node < NODE_MAX; node++) {
         bool is_live = live_nodes >> node & 1;
         if (is_live)
@@ -421,7 +425,7 @@ int blog_reclaim(struct blog *blog, const struct blog_horizon *horizon)
     blog->source_dry = false; /* others may have given back meanwhile: ask it again */
     if (!waiting)
         return 0;
-    uint64_t lowest = lowest_needed(blog, horizon->live_nodes);
+    uint64_t lowest = blog_lowest_needed(blog->region, horizon->live_nodes);
     for (uint32_t i = 0; i < blog->place_count; i++) {
         struct blog_segment *place = &blog->places[i];
         if (place->state != BLOG_RETIRED || !lies_below(place, lowest))

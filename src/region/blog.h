@@ -42,6 +42,8 @@ uint32_t segment_source_take(struct segment_source *source);
 /* The caller holds `segment` from an earlier life: it is not given out. */
 void segment_source_claim(struct segment_source *source, uint32_t segment);
 void segment_source_give(struct segment_source *source, uint32_t segment);
+/* How many segments of the shared bitmap are free; it counts to `enough` and no further. */
+uint32_t segment_source_free(const struct segment_source *source, uint32_t enough);
 
 enum blog_segment_state {
     BLOG_EMPTY,   /* this place holds no segment */
@@ -134,5 +136,14 @@ uint64_t blog_total_bytes(const struct blog *blog);
    none. What the lane publishes as retry_below when it is short of space, if it is higher than
    what it published before. */
 uint64_t blog_blocking_slot(const struct blog *blog);
+
+/* ---- reuse, for owners without a BLog -------------------------------------------------------- */
+
+/* The lowest position that a live node needs, or that any node reads now: what lies below, and was
+   retired and drained before, is free. NO_POSITION: nobody is live. */
+uint64_t blog_lowest_needed(struct region *region, uint64_t live_nodes);
+/* A segment that is free, of that (even) generation and last lane, goes back to its source. */
+void blog_give_back(struct segment_source *source, uint32_t segment, uint64_t generation,
+                    uint32_t lane);
 
 #endif

@@ -66,3 +66,20 @@ void segment_source_give(struct segment_source *source, uint32_t segment)
     ASSERT(source->taken_mask[bit / 64] & (1ULL << (bit % 64)));
     source->taken_mask[bit / 64] &= ~(1ULL << (bit % 64));
 }
+
+/* From the end: the lowest are taken first, so that a pool with some left says so at once. */
+uint32_t segment_source_free(const struct segment_source *source, uint32_t enough)
+{
+    struct region *region = source->region;
+    const struct pub_u64 *words = region_segment_bitmap(region);
+    uint32_t free_count = 0, end = source->count;
+    ASSERT(source->shared);
+    while (end > 0 && free_count < enough) {
+        uint32_t at = (end - 1) / 64 * 64;
+        uint64_t valid = end - at < 64 ? (1ULL << (end - at)) - 1 : UINT64_MAX;
+        uint64_t taken = mem_observe_u64(&region->mem, &words[at / 64]);
+        free_count += (uint32_t)__builtin_popcountll(~taken & valid);
+        end = at;
+    }
+    return free_count < enough ? free_count : enough;
+}

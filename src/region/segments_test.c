@@ -88,12 +88,34 @@ static void what_is_claimed_is_not_given_out(void **state)
     rack_close(&rack);
 }
 
+/* Beyond the end are none, and no more are counted than are asked for. */
+static void free_ones_are_counted(void **state)
+{
+    struct rack rack;
+    struct segment_source source;
+    rack_open(&rack, MEM_HARDWARE, MEM_WRITEBACK_AUTO);
+    segment_source_shared(&source, &rack.hosts[0]);
+    uint32_t segments = source.count;
+    assert_true(segments % 64 != 0 && segments > 128);
+    assert_int_equal(segment_source_free(&source, UINT32_MAX), segments);
+    assert_int_equal(segment_source_free(&source, 1), 1);
+    assert_int_equal(segment_source_free(&source, 0), 0);
+    for (uint32_t i = segments; i-- > 0;) {
+        segment_source_claim(&source, i);
+        assert_int_equal(segment_source_free(&source, UINT32_MAX), i);
+    }
+    segment_source_give(&source, 0);
+    assert_int_equal(segment_source_free(&source, 5), 1);
+    rack_close(&rack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(four_threads_take_different_segments),
         cmocka_unit_test(partitions_are_disjoint_and_whole),
         cmocka_unit_test(what_is_claimed_is_not_given_out),
+        cmocka_unit_test(free_ones_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

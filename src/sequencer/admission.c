@@ -66,6 +66,7 @@ static void admit(struct sequencer *s, uint32_t node, const struct node_request_
         return; /* no lane is free: it stays outside, as its status says */
     if (!grant_partition(s, &record) || !decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
         return;
+    orphans_node_back(s, node);
     for (uint32_t i = 0; i < record.admit.lane_count; i++)
         collect_lane_open(s, record.admit.lanes[i]);
     s->checkpoint.wanted = true; /* the newcomer begins with one that holds its admission */
@@ -119,8 +120,9 @@ static void let_go(struct sequencer *s, uint32_t node)
             return;
         record.leave.lane_ends[i] = s->lanes[known->lanes[i]].next;
     }
+    uint64_t position = s->counter + s->decided_count;
     if (decide_own_meta(s, &record, &(struct goi_entry_shared){0}))
-        decide_lanes_closed(s, node);
+        decide_left(s, node, position);
 }
 
 /* Of the live nodes one a look. */

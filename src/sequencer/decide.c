@@ -117,8 +117,9 @@ static int judge_request(const struct sequencer *s, const struct meta_record *re
     return rc == EMB_OK && record->type == META_NODE_LEAVE ? judge_leave(s, record) : rc;
 }
 
-void decide_lanes_closed(struct sequencer *s, uint32_t node)
+void decide_left(struct sequencer *s, uint32_t node, uint64_t position)
 {
+    orphans_node_left(s, node, position);
     for (uint32_t i = 0; i < s->meta.nodes[node].lane_count; i++)
         collect_lane_close(s, s->meta.nodes[node].lanes[i]);
     s->checkpoint.wanted = true; /* the node may not be able to read that it is out */
@@ -142,11 +143,12 @@ bool decide_request(struct sequencer *s, const struct collected *c)
     }
     if (record.type == META_SESSION_OPEN && !place_is_free(s))
         return false;
+    uint64_t position = s->counter + s->decided_count;
     append_slot(s, c, &entry, &record);
     if (record.type == META_SESSION_END)
         order_reject_held(s, record.session_end.session, EMB_ERR_SESSION_FENCED);
     else if (record.type == META_NODE_LEAVE)
-        decide_lanes_closed(s, record.leave.node);
+        decide_left(s, record.leave.node, position);
     return true;
 }
 

@@ -21,6 +21,15 @@ static uint64_t nodes_needed(struct sequencer *s)
     return needed;
 }
 
+uint64_t limits_live_nodes(const struct sequencer *s)
+{
+    uint64_t live_nodes = 0;
+    for (uint32_t node = 0; node < NODE_MAX; node++)
+        if (s->meta.nodes[node].live)
+            live_nodes |= 1ULL << node;
+    return live_nodes;
+}
+
 void limits_update(struct sequencer *s)
 {
     const struct region_areas *areas = &s->region->areas;
@@ -34,10 +43,8 @@ void limits_update(struct sequencer *s)
     free_below = align_down(min_u64(free_below, nodes_needed(s)), segment);
     s->meta_limit = max_u64(s->meta_limit, free_below + areas->goi_entries);
     s->data_limit = s->meta_limit - reserve;
-    struct blog_horizon horizon = {.kept = s->durable.kept.position};
-    for (uint32_t node = 0; node < NODE_MAX; node++)
-        if (s->meta.nodes[node].live)
-            horizon.live_nodes |= 1ULL << node;
+    struct blog_horizon horizon = {.kept = s->durable.kept.position,
+                                   .live_nodes = limits_live_nodes(s)};
     if (blog_free_bytes(&s->blog) < blog_total_bytes(&s->blog) / 2)
         blog_reclaim(&s->blog, &horizon);
 }

@@ -140,6 +140,9 @@ int sequencer_do_work(struct sequencer *s, uint64_t now_ns)
     s->now_ns = now_ns;
     s->lines_collected = 0;
     limits_update(s);
+    orphans_pass(s);
+    if (s->failure.code)
+        return 0;
     admission_pass(s);
     order_waiting(s);
     collect_pass(s);

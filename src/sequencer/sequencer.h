@@ -1,7 +1,8 @@
 /*
  * The sequencer: collects what the lanes hold, orders it, commits it to the GOI. One agent, one
- * thread; it may share that with its node. It writes its epoch's workspace and GOI entries and
- * nothing else (law 1). Design: 3-protocol, "2. Order". How it works: README.md.
+ * thread; it may share that with its node. It writes its epoch's workspace and GOI entries, its own
+ * segments, and the lines of segments whose owner has left, and nothing else (law 1). Design:
+ * 3-protocol, "2. Order". How it works: README.md.
  */
 #ifndef SEQUENCER_SEQUENCER_H
 #define SEQUENCER_SEQUENCER_H
@@ -58,6 +59,7 @@ struct sequencer_counters {
     uint64_t checkpoints;
     uint64_t looks;
     uint64_t lanes_left; /* lapped, or overwritten before they had an outcome: not read any more */
+    uint64_t orphans;    /* segments given back in place of nodes that had left */
     uint64_t committed;  /* position */
 };
 void sequencer_counters(const struct sequencer *sequencer, struct sequencer_counters *counters);

@@ -81,6 +81,14 @@ struct checkpoint_state {
     uint64_t last_ns;
 };
 
+/* What nodes that have left still hold. */
+struct orphans {
+    uint64_t left_position[NODE_MAX]; /* where its leave stands; 0: it never left, or is back, or
+                                         holds nothing any more */
+    uint32_t next;                    /* of the one that left first, nothing stands below */
+    uint64_t looked_ns;
+};
+
 struct sequencer {
     struct sequencer_options options;
     struct region *region;
@@ -118,6 +126,7 @@ struct sequencer {
     bool begun;             /* the first META entries are decided */
     uint32_t lines_collected;
     struct checkpoint_state checkpoint;
+    struct orphans orphans;
     struct sequencer_counters counters;
 };
 
@@ -152,8 +161,8 @@ bool decide_request(struct sequencer *s, const struct collected *c);
 bool decide_own_meta(struct sequencer *s, const struct meta_record *record,
                      struct goi_entry_shared *entry);
 void decide_skip(struct sequencer *s, struct meta_session *session, uint64_t until);
-/* After a node's leave: its lanes are read no more. */
-void decide_lanes_closed(struct sequencer *s, uint32_t node);
+/* After a node's leave at that position: its lanes are read no more, its segments are nobody's. */
+void decide_left(struct sequencer *s, uint32_t node, uint64_t position);
 
 /* commit.c */
 void commit_pass(struct sequencer *s);
@@ -172,6 +181,16 @@ uint32_t hold_place(const struct sequencer *s, const struct meta_session *sessio
 
 /* limits.c: how far the GOI may be written. */
 void limits_update(struct sequencer *s);
+/* Bit per node that is in the rack. */
+uint64_t limits_live_nodes(const struct sequencer *s);
+
+/* orphans.c: segments of nodes that have left. */
+/* Gives some back when the shared pool is short. Before anything of the pass is decided. */
+void orphans_pass(struct sequencer *s);
+/* Its leave is decided, at that position: from then on its segments have no other writer. */
+void orphans_node_left(struct sequencer *s, uint32_t node, uint64_t position);
+/* It is admitted: its segments are its own again. */
+void orphans_node_back(struct sequencer *s, uint32_t node);
 
 /* admission.c: nodes that ask, or take it back; lanes, chains, producer ids. */
 void admission_pass(struct sequencer *s);
