@@ -246,6 +246,62 @@ static void what_left_memory_is_out_of_range(void **state)
     rig_stop(rig);
 }
 
+static void assert_is_not_there_yet(struct rig *rig, uint64_t offset, const char *next)
+{
+    struct emb_subscriber_options options;
+    struct emb_subscriber *subscriber;
+    struct emb_error err = {0};
+    emb_subscriber_options_init(&options);
+    options.start = EMB_START_OFFSET;
+    options.start_value = offset;
+    for (options.broker = 0; options.broker < 4; options.broker++) {
+        assert_int_equal(emb_subscriber_open(rig->client, TOPIC, &options, &subscriber, &err),
+                         EMB_ERR_OFFSET_OUT_OF_RANGE);
+        if (!strstr(err.text, next))
+            fail_msg("\"%s\" does not say \"%s\"", err.text, next);
+    }
+}
+
+/* The end itself is in range, at every broker and at once, also for who has not seen the log. */
+static void what_is_not_there_yet_is_out_of_range(void **state)
+{
+    struct rig *rig = *state;
+    struct emb_error err = {0};
+    struct emb_publisher_options publishing;
+    struct emb_publisher *publisher;
+    uint64_t offset;
+    start(rig);
+    rig_topic(rig, TOPIC, EMB_ORDER_CLIENT, 2);
+    assert_is_not_there_yet(rig, 1, "the next one will be 0");
+    emb_publisher_options_init(&publishing);
+    publishing.acks = EMB_ACKS_ORDERED; /* told before the other nodes have read it */
+    if (emb_publisher_open(rig->client, TOPIC, &publishing, &publisher, &err))
+        fail_msg("%s", err.text);
+    const struct emb_message message = {.value = "x", .value_bytes = 1};
+    for (int i = 0; i < 20; i++) {
+        struct emb_client *other = rig_client(rig, (uint32_t)i % 4);
+        struct emb_subscriber_options options;
+        struct emb_subscriber *subscriber;
+        emb_subscriber_options_init(&options);
+        options.broker = i % 4;
+        options.start = EMB_START_OFFSET;
+        assert_int_equal(emb_publish_wait(publisher, &message, rig_patience_ms(), &offset, &err),
+                         EMB_OK);
+        options.start_value = offset + 1;
+        if (emb_subscriber_open(other, TOPIC, &options, &subscriber, &err))
+            fail_msg("%s", err.text);
+        emb_subscriber_close(subscriber);
+        assert_int_equal(emb_client_close(other, &err), EMB_OK);
+    }
+    assert_is_not_there_yet(rig, 21, "the next one will be 20");
+    struct emb_subscriber *reader = open_at(rig, TOPIC, EMB_START_OFFSET, 20);
+    assert_int_equal(emb_subscriber_seek(reader, EMB_START_OFFSET, 1ull << 63, &err),
+                     EMB_ERR_OFFSET_OUT_OF_RANGE);
+    emb_subscriber_close(reader);
+    assert_int_equal(emb_publisher_close(publisher, rig_patience_ms(), &err), EMB_OK);
+    rig_stop(rig);
+}
+
 /* It read nothing while memory was used again: it is told so, and held nobody up. */
 static void a_subscriber_left_behind_is_told(void **state)
 {
@@ -286,6 +342,8 @@ int main(void)
         {"each_broker_serves_each_topic", each_broker_serves_each_topic, RIG_EVERYWHERE},
         {"a_subscriber_can_be_woken", a_subscriber_can_be_woken, RIG_EVERYWHERE},
         {"what_left_memory_is_out_of_range", what_left_memory_is_out_of_range, RIG_EVERYWHERE},
+        {"what_is_not_there_yet_is_out_of_range", what_is_not_there_yet_is_out_of_range,
+         RIG_EVERYWHERE},
         {"a_subscriber_left_behind_is_told", a_subscriber_left_behind_is_told, RIG_EVERYWHERE},
     };
     return rig_run("e2e-read", cases, COUNT_OF(cases));

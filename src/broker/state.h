@@ -113,6 +113,7 @@ struct delivery {
     uint64_t correlation; /* of its SUBSCRIBE: what ends it is told under this */
     uint64_t next_offset;
     uint64_t next_position; /* of the batch that holds it; NO_POSITION: to be looked for */
+    uint64_t read_first;    /* a SUBSCRIBE waits until the log was read below it; 0: none does */
     uint64_t last_position; /* of the batch before; NO_POSITION: none was sent yet */
 
     bool sending;

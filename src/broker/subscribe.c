@@ -37,12 +37,36 @@ static int check_offset(struct broker *b, const struct meta_topic *topic, uint64
                         struct error *err)
 {
     uint64_t oldest = follower_oldest_offset(b->follower, topic->id);
+    if (offset > topic->next_offset)
+        return error_set(err, EMB_ERR_OFFSET_OUT_OF_RANGE,
+                         "offset %" PRIu64 " of topic \"%s\" does not exist yet; the oldest is "
+                         "%" PRIu64 ", the next one will be %" PRIu64,
+                         offset, topic->name, oldest, topic->next_offset);
     if (offset >= oldest)
         return EMB_OK;
     return error_set(err, EMB_ERR_OFFSET_OUT_OF_RANGE,
                      "offset %" PRIu64 " of topic \"%s\" is not held any more; the oldest is "
-                     "%" PRIu64,
-                     offset, topic->name, oldest);
+                     "%" PRIu64 ", the next one will be %" PRIu64,
+                     offset, topic->name, oldest, topic->next_offset);
+}
+
+/* What this node has not read yet may have been told to others: an offset beyond the topic's end is
+   judged when all is read that was committed when it was asked for. */
+static bool end_is_read(struct connection *c, const struct subscribe *subscribe,
+                        const struct meta_topic *topic, enum step *step)
+{
+    uint64_t *read_first = &c->delivery.read_first;
+    if (subscribe->start == START_OFFSET && subscribe->value > topic->next_offset) {
+        if (!*read_first)
+            *read_first = follower_committed(c->broker->follower);
+        if (*read_first && !control_position_passed(c, *read_first - 1, step)) {
+            if (*step != STEP_WAIT)
+                *read_first = 0;
+            return false;
+        }
+    }
+    *read_first = 0;
+    return true;
 }
 
 static int first_offset(struct broker *b, const struct subscribe *subscribe,
@@ -118,7 +142,7 @@ enum step subscribe_request(struct connection *c, struct wire_reader *r)
     const struct meta_topic *topic =
         meta_topic_by_name(follower_meta(c->broker->follower), subscribe.topic);
     if (topic)
-        return subscribe_to(c, &subscribe, topic);
+        return end_is_read(c, &subscribe, topic, &step) ? subscribe_to(c, &subscribe, topic) : step;
     error_set(&err, EMB_ERR_UNKNOWN_TOPIC, "topic \"%s\" does not exist; create it first",
               subscribe.topic);
     return fail(c, &err);

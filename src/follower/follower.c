@@ -232,6 +232,11 @@ uint64_t follower_position(const struct follower *f)
     return f->position;
 }
 
+uint64_t follower_committed(struct follower *f)
+{
+    return f->epoch.epoch ? region_committed_observe(f->region, f->epoch.workspace) : 0; /* F1 */
+}
+
 uint64_t follower_durable(const struct follower *f)
 {
     return f->durable.durable.position;

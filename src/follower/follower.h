@@ -57,6 +57,9 @@ bool follower_is_current(const struct follower *follower);
 uint64_t follower_admitted(const struct follower *follower);
 /* Everything below has been taken (and is below committed_seq of its epoch). */
 uint64_t follower_position(const struct follower *follower);
+/* committed_seq of that epoch as it is now: what was told to anybody before is below it. Observed.
+ */
+uint64_t follower_committed(struct follower *follower);
 uint64_t follower_durable(const struct follower *follower); /* D */
 uint64_t follower_kept(const struct follower *follower);
 const struct meta_state *follower_meta(const struct follower *follower);
