@@ -179,6 +179,31 @@ static void limits_can_be_changed(void **state)
     scripted_end(&t.world);
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static void name_note(void *arg, const struct status_item *item)
+{
+    if (strcmp(item->table, "client") == 0 && strcmp(item->name, "name") == 0)
+        memcpy(arg, item->text, sizeof item->text);
+}
+
+/* A client may call itself anything; an operator's terminal is sent what can be printed. */
+static void names_are_shown_in_printable_characters(void **state)
+{
+    struct test t;
+    char name[256] = "";
+    struct hello hello = {.client_name = "one\n\033[31mtwo\377"};
+    begin(&t, (struct broker_limits){0});
+    struct env_socket *peer = connect_peer(&t);
+    body_begin(&t);
+    hello_put(&t.w, &hello);
+    send_part(&t, peer, FRAME_HELLO, WHOLE);
+    expect(&t, peer, FRAME_HELLO_OK);
+    broker_status(t.world.broker, name_note, name);
+    assert_string_equal(name, "one??[31mtwo?");
+    scripted_end(&t.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +216,7 @@ int main(void)
         cmocka_unit_test(connections_are_limited_per_client),
         cmocka_unit_test(a_crowd_that_is_refused_leaves_nothing),
         cmocka_unit_test(limits_can_be_changed),
+        cmocka_unit_test(names_are_shown_in_printable_characters),
     };
     return cmocka_run_group_tests_name("limits-amount", tests, NULL, NULL);
 }

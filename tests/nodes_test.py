@@ -315,6 +315,22 @@ class Nodes(Place):
         done = self.run_tool("topic", "list", "--brokers", store.address(), status=1)
         self.assertIn("node 3 is not a broker", done.stderr)
 
+    def test_status_tells_of_clients(self):
+        nodes = self.rack()
+        self.run_tool("topic", "create", "t", "--brokers", nodes[0].address())
+        command = [Programs.tool, "consume", "t", "--broker", "1", "--brokers", nodes[0].address()]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as reader:
+
+            def is_told():
+                rows = self.json(nodes[0], "status")["client"]
+                return (1, "embarcadero", "t") in [
+                    (row["broker"], row["name"], row["reads"]) for row in rows
+                ]
+
+            wait_for(is_told, "the reader is told of")
+            reader.terminate()
+        wait_for(lambda: not is_told(), "the reader is gone")
+
     def test_what_can_be_reloaded_is(self):
         path = os.path.join(self.place, "node.yaml")
 

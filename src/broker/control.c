@@ -114,6 +114,15 @@ static void hello_fill(const struct connection *c, struct hello_ok *ok)
     }
 }
 
+/* Operators read it on their terminals. */
+static void name_keep(struct connection *c, const char *name)
+{
+    size_t bytes = strnlen(name, sizeof c->name - 1);
+    for (size_t i = 0; i < bytes; i++)
+        c->name[i] = name[i] >= ' ' && name[i] < 0x7f ? name[i] : '?';
+    c->name[bytes] = '\0';
+}
+
 static enum step hello_request(struct connection *c, struct wire_reader *r)
 {
     struct hello hello;
@@ -122,6 +131,7 @@ static enum step hello_request(struct connection *c, struct wire_reader *r)
     hello_get(r, &hello);
     if (!control_decoded(c, r))
         return STEP_AGAIN;
+    name_keep(c, hello.client_name);
     hello_fill(c, &ok);
     if (frame_begin(c, sizeof(ok), &w)) {
         hello_ok_put(&w, &ok);

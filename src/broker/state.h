@@ -150,6 +150,7 @@ struct connection {
     bool closing; /* an error was sent: reads away until closing_ns */
     uint64_t closing_ns;
     struct peer *peer;   /* NULL: was refused, and does not count */
+    char name[64];       /* as its client calls itself, in printable ASCII */
     uint64_t active_ns;  /* bytes went either way */
     uint64_t take_until; /* answers wait: when it must have taken some; 0: none do */
     uint32_t requests;   /* META requests under way */

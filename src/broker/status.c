@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLIENTS_TOLD 100u /* of a broker; that many of its rows are numbered by it */
+
 struct status_sink {
     broker_status_fn *fn;
     void *arg;
@@ -186,6 +188,33 @@ static void put_topics(struct broker *b, struct status_sink *sink)
     }
 }
 
+static void put_topic_name(const struct broker *b, const char *name, bool is_one, uint32_t id,
+                           struct status_sink *sink)
+{
+    const struct meta_topic *topic =
+        is_one ? meta_topic_by_id(follower_meta(b->follower), id) : NULL;
+    put_text(sink, name, "%s", topic ? topic->name : "");
+}
+
+/* The newest connections: who is there, and what for. */
+static void put_clients(const struct broker *b, struct status_sink *sink)
+{
+    uint32_t count = 0;
+    sink->table = "client";
+    for (struct list *at = b->all.prev; at != &b->all && count < CLIENTS_TOLD; at = at->prev) {
+        const struct connection *c = CONTAINER_OF(at, struct connection, all_link);
+        if (!c->heard)
+            continue;
+        sink->row = b->options.node * CLIENTS_TOLD + count++;
+        put_number(sink, "broker", b->options.node);
+        put_text(sink, "address", "%s", env_peer_name(c->socket));
+        put_text(sink, "name", "%s", c->name);
+        put_topic_name(b, "publishes", c->publishing.open, c->publishing.topic, sink);
+        put_topic_name(b, "reads", c->delivery.subscribed, c->delivery.topic, sink);
+        put_number(sink, "sent_bytes", c->sent_bytes);
+    }
+}
+
 void broker_status(struct broker *b, broker_status_fn *fn, void *arg)
 {
     const struct meta_state *meta = follower_meta(b->follower);
@@ -196,6 +225,7 @@ void broker_status(struct broker *b, broker_status_fn *fn, void *arg)
     put_nodes(meta, &sink);
     put_lanes(meta, &sink);
     put_topics(b, &sink);
+    put_clients(b, &sink);
     if (b->options.more_status)
         b->options.more_status(b->options.more_arg, fn, arg);
 }
