@@ -110,6 +110,9 @@ static void assert_library_is_refused(struct rig *rig)
     ASSERT_CODE(emb_client_open(&options, &client, &err), EMB_ERR_LIMIT);
     if (!strstr(err.text, "max-connections 20"))
         fail_msg("\"%s\" does not name the limit", err.text);
+    const char *broker = strstr(err.text, brokers + 6);
+    if (!broker || strstr(broker + 1, brokers + 6))
+        fail_msg("\"%s\" does not name the broker once", err.text);
 }
 
 static void there_is_a_limit_for_all(void **state)

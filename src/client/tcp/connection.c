@@ -469,6 +469,7 @@ static int greet_work(struct connection *c)
     if (header.type == FRAME_ERROR) {
         connection_error_get(c, &header, body, &err);
         connection_fail(c, err.code, "%s", err.text);
+        c->error = err; /* the text names the broker already */
         return 1;
     }
     if (header.type != FRAME_HELLO_OK) {
