@@ -31,7 +31,8 @@ static const struct field request_fields[] = {
     FIELD(node_request_shared, host),         FIELD(node_request_shared, port),
     FIELD(node_request_shared, life),         FIELD(node_request_shared, crc)};
 static const struct field beat_fields[] = {FIELD(node_beat_shared, heartbeat),
-                                           FIELD(node_beat_shared, epoch_floor)};
+                                           FIELD(node_beat_shared, epoch_floor),
+                                           FIELD(node_beat_shared, withdrawn)};
 static const struct field read_fields[] = {
     FIELD(node_read_shared, read_position), FIELD(node_read_shared, needed),
     FIELD(node_read_shared, store_synced), FIELD(node_read_shared, reading)};
