@@ -226,9 +226,10 @@ static void message_too_large(void **state)
 static void message_without_room(void **state)
 {
     const struct way *way = *state;
+    static const char value[4000];
     struct stage g;
     struct emb_error *e = &g.scene.err;
-    const struct emb_message message = {.value = &g, .value_bytes = 4000};
+    const struct emb_message message = {.value = value, .value_bytes = sizeof value};
 
     stage_init(&g);
     g.scene.rack.silent = true;
