@@ -324,7 +324,7 @@ class Nodes(Place):
             def is_told():
                 rows = self.json(nodes[0], "status")["client"]
                 return (1, "embarcadero", "t") in [
-                    (row["broker"], row["name"], row["reads"]) for row in rows
+                    (row["broker"], row["name"], row.get("reads")) for row in rows
                 ]
 
             wait_for(is_told, "the reader is told of")

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CLIENTS_TOLD 100u /* of a broker; that many of its rows are numbered by it */
+#define CLIENTS_TOLD 20u /* of a broker: anybody may ask, and each costs this thread */
 
 struct status_sink {
     broker_status_fn *fn;
@@ -32,6 +32,13 @@ static void put_item(struct status_sink *sink, const char *name, struct status_i
 static void put_number(struct status_sink *sink, const char *name, uint64_t number)
 {
     struct status_item item = {.number = number};
+    put_item(sink, name, &item);
+}
+
+static void put_string(struct status_sink *sink, const char *name, const char *text)
+{
+    struct status_item item = {.is_text = true};
+    copy_text(item.text, sizeof(item.text), text);
     put_item(sink, name, &item);
 }
 
@@ -188,12 +195,12 @@ static void put_topics(struct broker *b, struct status_sink *sink)
     }
 }
 
-static void put_topic_name(const struct broker *b, const char *name, bool is_one, uint32_t id,
+static void put_topic_name(const struct broker *b, const char *name, uint32_t id,
                            struct status_sink *sink)
 {
-    const struct meta_topic *topic =
-        is_one ? meta_topic_by_id(follower_meta(b->follower), id) : NULL;
-    put_text(sink, name, "%s", topic ? topic->name : "");
+    const struct meta_topic *topic = meta_topic_by_id(follower_meta(b->follower), id);
+    if (topic)
+        put_string(sink, name, topic->name);
 }
 
 /* The newest connections: who is there, and what for. */
@@ -207,10 +214,12 @@ static void put_clients(const struct broker *b, struct status_sink *sink)
             continue;
         sink->row = b->options.node * CLIENTS_TOLD + count++;
         put_number(sink, "broker", b->options.node);
-        put_text(sink, "address", "%s", env_peer_name(c->socket));
-        put_text(sink, "name", "%s", c->name);
-        put_topic_name(b, "publishes", c->publishing.open, c->publishing.topic, sink);
-        put_topic_name(b, "reads", c->delivery.subscribed, c->delivery.topic, sink);
+        put_string(sink, "address", env_peer_name(c->socket));
+        put_string(sink, "name", c->name);
+        if (c->publishing.open)
+            put_topic_name(b, "publishes", c->publishing.topic, sink);
+        if (c->delivery.subscribed)
+            put_topic_name(b, "reads", c->delivery.topic, sink);
         put_number(sink, "sent_bytes", c->sent_bytes);
     }
 }

@@ -22,7 +22,7 @@ const struct cli_option bench_consume_rows[BENCH_CONSUME_ROWS] = {
     {.name = "backlog-bytes",
      .type = CLI_SIZE,
      FIELD(backlog_bytes),
-     .value = "256MiB",
+     .value = "128MiB",
      .argument = "SIZE",
      .min = 1 << 20,
      .text = "published first; must fit the region"},
