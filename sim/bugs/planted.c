@@ -104,7 +104,7 @@ static const struct planted_bug bugs[BUG_COUNT] = {
                                  "memory|reuse", 400},
     [BUG_ORPHANS_NOT_RETURNED] = {"orphans-not-returned",
                                   "the sequencer goes on with the segments of a node that is back",
-                                  "memory|reuse", 1000},
+                                  "memory|reuse", 4000},
     [BUG_FOREIGN_DELIVERY] = {"foreign-delivery", "a delivery carries another batch's payload",
                               "bytes|readers", 100},
 };

@@ -2,8 +2,7 @@
  * How it works: who has everything below its limit waits at the tail of its topic. A topic keeps
  * the lowest offset and the lowest position that anybody there waits for, so that one glance at it
  * in a cycle tells whether the log's moving means anything to them; thousands who wait for another
- * topic cost nothing. Those of a topic where it does are then looked at, so many in a cycle: some
- * may wait for what is much later.
+ * topic cost nothing. Those of a topic where it does are then looked at, so many in a cycle.
  */
 #include "broker/state.h"
 
