@@ -418,32 +418,39 @@ static enum step publish_open_request(struct connection *c, struct wire_reader *
 struct status_size {
     uint32_t items;
     size_t bytes;
+    size_t room;
+    struct wire_writer *w; /* NULL: they are only measured */
 };
 
-static void measure_status(void *arg, const struct status_item *item)
+/* What does not fit is left out: lines of other nodes, which are looked at each time, may have come
+   since the measuring. */
+static void take_status(void *arg, const struct status_item *item)
 {
     struct status_size *size = arg;
-    size->items++;
-    size->bytes += 2 + strlen(item->table) + 4 + 2 + strlen(item->name) + 1 +
+    size_t bytes = 2 + strlen(item->table) + 4 + 2 + strlen(item->name) + 1 +
                    (item->is_text ? 2 + strlen(item->text) : 8);
-}
-
-static void put_status(void *arg, const struct status_item *item)
-{
-    status_item_put(arg, item);
+    if (size->w && bytes > size->room - size->bytes)
+        return;
+    size->items++;
+    size->bytes += bytes;
+    if (size->w)
+        status_item_put(size->w, item);
 }
 
 static enum step status_request(struct connection *c, struct wire_reader *r)
 {
-    struct status_size size = {0};
-    struct wire_writer w;
+    struct status_size measured = {0};
+    struct wire_writer w, count;
     if (!control_decoded(c, r))
         return STEP_AGAIN;
-    broker_status(c->broker, measure_status, &size);
-    if (!large_answer_begin(c, 4 + size.bytes, &w))
+    broker_status(c->broker, take_status, &measured);
+    if (!large_answer_begin(c, 4 + measured.bytes, &w))
         return STEP_AGAIN;
-    wire_put_u32(&w, size.items);
-    broker_status(c->broker, put_status, &w);
+    struct status_size put = {.room = measured.bytes, .w = &w};
+    wire_writer_init(&count, w.bytes + w.used, 4);
+    wire_put_u32(&w, 0);
+    broker_status(c->broker, take_status, &put);
+    wire_put_u32(&count, put.items);
     frame_end(c, &w, FRAME_STATUS_OK, correlation_of(c));
     return STEP_AGAIN;
 }
