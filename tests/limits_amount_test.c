@@ -204,6 +204,33 @@ static void names_are_shown_in_printable_characters(void **state)
     scripted_end(&t.world);
 }
 
+/* ---- status ---------------------------------------------------------------------------------- */
+
+/* Each time it is asked there is an item more. */
+static void more_each_time(void *arg, broker_status_fn *fn, void *fn_arg)
+{
+    uint32_t *asked = arg;
+    const struct status_item item = {.table = "more", .name = "item"};
+    for (uint32_t i = 0; i < *asked; i++)
+        fn(fn_arg, &item);
+    *asked += 1;
+}
+
+/* As when another node writes its line while this one is at it. */
+static void what_comes_amid_a_status_is_left_out(void **state)
+{
+    struct test t;
+    uint32_t asked = 0;
+    scripted_begin(&t.world,
+                   (struct broker_options){.more_status = more_each_time, .more_arg = &asked},
+                   false);
+    struct env_socket *peer = greeted(&t);
+    send_plain(&t, peer, FRAME_STATUS);
+    expect(&t, peer, FRAME_STATUS_OK);
+    assert_int_equal(asked, 2);
+    scripted_end(&t.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_crowd_that_is_refused_leaves_nothing),
         cmocka_unit_test(limits_can_be_changed),
         cmocka_unit_test(names_are_shown_in_printable_characters),
+        cmocka_unit_test(what_comes_amid_a_status_is_left_out),
     };
     return cmocka_run_group_tests_name("limits-amount", tests, NULL, NULL);
 }
