@@ -7,10 +7,10 @@
  *     16 store_uuid:16  32 address:22 (host, zero-padded)  54 port:2  56 life:4  60 crc:4
  *     Stale read: an older incarnation, whose admission the node itself ignores.
  *   beat: 0 heartbeat:8  8 epoch_floor:8  16 parked:8  24 seat_parked:8  32 withdrawn:8  40 zero:24
- *     Stale: it seems a little slower. The parked ones are 1 while the node's thread, or that of
- * its sequencer, sleeps: who works for it on the same host then rings its bell (edge N1). Stale: it
- *     sleeps at most its 5 ms. `withdrawn`: every incarnation up to this one has published its
- * last; it only rises. Stale: the sequencer lets one go later that it admitted while it gave up.
+ *     Stale: it seems a little slower. `parked`, `seat_parked`: 1 while the node's thread, or that
+ *     of its sequencer, sleeps; who works for it on the same host then rings its bell (edge N1).
+ *     Stale: it sleeps at most its 5 ms. `withdrawn`: every incarnation up to this one has
+ *     published its last; it only rises. Stale: a node that gave up is let go of later.
  *   read: 0 read_position:8  8 needed:8  16 store_synced:8  24 reading:8  32 zero:32
  *     `read_position`: the follower has taken everything below it. `needed`: the oldest position
  *     whose payload this node still has to copy or hand out; both only rise. Stale: reuse waits.

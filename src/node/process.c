@@ -23,7 +23,6 @@ struct process {
     struct bells *bells[2]; /* of each runner */
     int runner_count;
     int running;
-    bool given_up; /* it could not start whole */
     struct prefault *prefault;
 
     struct flag leave; /* asked for by the caller */
@@ -240,6 +239,30 @@ static int start_threads(struct process *p, struct error *err)
     return rc;
 }
 
+static void stop_threads(struct process *p)
+{
+    for (int i = 0; i < p->running; i++)
+        runner_stop(p->runners[i]);
+    for (int i = 0; i < p->running; i++)
+        runner_join(p->runners[i]);
+    prefault_stop(p->prefault);
+}
+
+static void destroy(struct process *p)
+{
+    node_destroy(p->node);
+    seat_destroy(p->seat);
+    for (int i = 0; i < p->runner_count; i++) {
+        bells_destroy(p->bells[i]);
+        runner_destroy(p->runners[i]);
+    }
+    if (p->map)
+        env_map_close(p->map);
+    if (p->lock)
+        env_dir_close(p->lock);
+    free(p);
+}
+
 int process_start(const struct process_options *options, struct process **out, struct error *err)
 {
     struct process *p = calloc(1, sizeof *p);
@@ -251,8 +274,10 @@ int process_start(const struct process_options *options, struct process **out, s
     if (rc == EMB_OK)
         rc = start_threads(p, err);
     if (rc) {
-        p->given_up = true;
-        process_stop(p);
+        stop_threads(p);
+        if (p->node)
+            node_give_up(p->node);
+        destroy(p);
         return rc;
     }
     *out = p;
@@ -274,24 +299,8 @@ void process_leave(struct process *p)
 
 void process_stop(struct process *p)
 {
-    for (int i = 0; i < p->running; i++)
-        runner_stop(p->runners[i]);
-    for (int i = 0; i < p->running; i++)
-        runner_join(p->runners[i]);
-    prefault_stop(p->prefault);
-    if (p->given_up && p->node)
-        node_give_up(p->node);
-    node_destroy(p->node);
-    seat_destroy(p->seat);
-    for (int i = 0; i < p->runner_count; i++) {
-        bells_destroy(p->bells[i]);
-        runner_destroy(p->runners[i]);
-    }
-    if (p->map)
-        env_map_close(p->map);
-    if (p->lock)
-        env_dir_close(p->lock);
-    free(p);
+    stop_threads(p);
+    destroy(p);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

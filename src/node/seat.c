@@ -24,6 +24,7 @@
     X(waited)                                                                                      \
     X(fences)                                                                                      \
     X(checkpoints)                                                                                 \
+    X(orphans)                                                                                     \
     X(lanes_left)
 
 struct told {

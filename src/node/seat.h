@@ -31,7 +31,7 @@ struct seat;
 /* Whether seat_create may be tried: see sequencer_check_region. Writes nothing. */
 int seat_check(const struct seat_options *options, struct error *err);
 /* Attaches, checks, campaigns, begins the epoch. Where others may do so at the same time the node
-   has asked before with the role sequencer (node_create): see elector_fixed_create. Errors are
+   has asked before with the role sequencer (node_ask): see elector_fixed_create. Errors are
    those of region_attach, the elector and sequencer_create. */
 int seat_create(const struct seat_options *options, struct seat **seat, struct error *err);
 void seat_destroy(struct seat *seat);
