@@ -328,6 +328,8 @@ class RegionTest(Place):
             region.seek(48)
             region.write(b"\xff")
         self.assertIn("CRC", self.run_tool("region", "check", url, status=1).stderr)
+        self.run_tool("region", "format", url, *self.SIZES, "--force")
+        self.run_tool("region", "check", url)
         os.truncate(path, 1 << 20)
         self.run_tool("region", "inspect", url, status=1)
 

@@ -357,15 +357,18 @@ static struct geometry geometry_of(const struct format_values *v)
                              .sessions = (uint32_t)v->sessions};
 }
 
-/* Somebody's file, which has the wrong name at most. A device has no other use. */
+/* Somebody's file, which has the wrong name at most: neither blank nor a region, not even one that
+   is damaged. A device has no other use. */
 static bool is_foreign(const struct sight *sight, bool is_device)
 {
-    return sight->map && !is_device && *(const char *)env_map_base(sight->map) &&
-           !region_is_formatted(env_map_base(sight->map), env_map_bytes(sight->map));
+    uint64_t magic = 0;
+    if (sight->map && !is_device)
+        memcpy(&magic, env_map_base(sight->map), sizeof magic);
+    return magic != 0 && magic != SUPERBLOCK_MAGIC;
 }
 
 /* What is there goes, but for what a rack runs on and what never was a region. One of another
-   version, or a damaged one, is nobody's that could be heard. */
+   version, or a damaged one, cannot be listened to, and goes. */
 static int force_way(struct sight *sight, const char *url, bool is_device, struct error *err)
 {
     struct sight there;
