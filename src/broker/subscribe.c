@@ -143,6 +143,7 @@ enum step subscribe_request(struct connection *c, struct wire_reader *r)
         meta_topic_by_name(follower_meta(c->broker->follower), subscribe.topic);
     if (topic)
         return end_is_read(c, &subscribe, topic, &step) ? subscribe_to(c, &subscribe, topic) : step;
+    c->delivery.read_first = 0; /* it was deleted while its end was waited for */
     error_set(&err, EMB_ERR_UNKNOWN_TOPIC, "topic \"%s\" does not exist; create it first",
               subscribe.topic);
     return fail(c, &err);
