@@ -47,7 +47,7 @@ static void announced_requests_take_nothing_from_others(void **state)
     frame_header_write(bytes, &header);
     for (int i = 0; i < 300; i++)
         script_feed(connect_peer(&t), bytes, sizeof bytes);
-    topic_create(&t, greeted(&t));
+    topic_create(&t, greeted(&t), "t", TOPIC_ORDER_TOTAL);
     scripted_end(&t.world);
 }
 
@@ -69,7 +69,7 @@ static void many_may_wait_for_the_same_position(void **state)
     }
     scripted_turns(&t.world, 5, MS);
     assert_int_equal(counters(&t).connections, before.connections + COUNT_OF(peers));
-    topic_create(&t, creator);
+    topic_create(&t, creator, "t", TOPIC_ORDER_TOTAL);
     for (int i = 0; i < 60; i++) { /* each takes a position */
         body_begin(&t);
         wire_put_u64(&t.w, 0x50000u + (unsigned)i);

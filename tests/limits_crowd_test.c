@@ -17,17 +17,6 @@ const struct meta_topic *__wrap_meta_topic_by_id(const struct meta_state *state,
     return __real_meta_topic_by_id(state, id);
 }
 
-static void topic_make(struct test *t, const char *name)
-{
-    struct topic_settings settings = {.order = TOPIC_ORDER_TOTAL};
-    struct env_socket *peer = greeted(t);
-    body_begin(t);
-    wire_put_text(&t->w, name);
-    topic_settings_put(&t->w, &settings);
-    send_part(t, peer, FRAME_TOPIC_CREATE, WHOLE);
-    expect(t, peer, FRAME_TOPIC_OK);
-}
-
 static struct env_socket *subscriber(struct test *t, const char *topic)
 {
     struct env_socket *peer = connect_peer(t);
@@ -52,8 +41,8 @@ static void who_waits_for_another_topic_costs_nothing(void **state)
 {
     struct test t;
     begin(&t, (struct broker_limits){0});
-    topic_make(&t, "t");
-    topic_make(&t, "another");
+    topic_create(&t, greeted(&t), "t", TOPIC_ORDER_TOTAL);
+    topic_create(&t, greeted(&t), "another", TOPIC_ORDER_TOTAL);
     struct env_socket *writer = publisher_join(&t);
     for (int i = 0; i < CROWD; i++)
         subscriber(&t, "another");
@@ -68,12 +57,38 @@ static void who_waits_for_another_topic_costs_nothing(void **state)
     scripted_end(&t.world);
 }
 
+/* They are more than are looked at in one turn, and the next ones get theirs in the next. */
+static void who_waits_has_a_turn_among_many(void **state)
+{
+    struct test t;
+    struct env_socket *readers[CROWD];
+    struct frame_header header;
+    const unsigned char *body;
+    size_t all = 0;
+    begin(&t, (struct broker_limits){0});
+    topic_create(&t, greeted(&t), "t", TOPIC_ORDER_TOTAL);
+    struct env_socket *writer = publisher_join(&t);
+    for (size_t i = 0; i < CROWD; i++)
+        readers[i] = subscriber(&t, "t");
+    script_feed(writer, t.body, produce_make(&t, 10));
+    for (int turn = 0; turn < 20; turn++) {
+        size_t now = 0;
+        scripted_turn(&t.world, MS);
+        for (size_t i = 0; i < CROWD; i++)
+            now += scripted_receive(readers[i], &header, &body);
+        assert_true(now < CROWD);
+        all += now;
+    }
+    assert_int_equal(all, CROWD);
+    scripted_end(&t.world);
+}
+
 static void all_that_wait_for_a_batch_get_it(void **state)
 {
     struct test t;
     struct env_socket *readers[CROWD];
     begin(&t, (struct broker_limits){0});
-    topic_make(&t, "t");
+    topic_create(&t, greeted(&t), "t", TOPIC_ORDER_TOTAL);
     struct env_socket *writer = publisher_join(&t);
     for (size_t i = 0; i < CROWD; i++)
         readers[i] = subscriber(&t, "t");
@@ -91,7 +106,7 @@ static void all_that_wait_for_a_topic_learn_of_its_end(void **state)
     struct test t;
     struct env_socket *readers[CROWD];
     begin(&t, (struct broker_limits){0});
-    topic_make(&t, "t");
+    topic_create(&t, greeted(&t), "t", TOPIC_ORDER_TOTAL);
     for (size_t i = 0; i < CROWD; i++)
         readers[i] = subscriber(&t, "t");
     struct env_socket *owner = greeted(&t);
@@ -108,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_waits_for_another_topic_costs_nothing),
+        cmocka_unit_test(who_waits_has_a_turn_among_many),
         cmocka_unit_test(all_that_wait_for_a_batch_get_it),
         cmocka_unit_test(all_that_wait_for_a_topic_learn_of_its_end),
     };

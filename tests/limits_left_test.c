@@ -9,23 +9,12 @@
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
-static void topic_make(struct test *t, const char *name, uint8_t order)
-{
-    struct topic_settings settings = {.order = order};
-    struct env_socket *peer = greeted(t);
-    body_begin(t);
-    wire_put_text(&t->w, name);
-    topic_settings_put(&t->w, &settings);
-    send_part(t, peer, FRAME_TOPIC_CREATE, WHOLE);
-    expect(t, peer, FRAME_TOPIC_OK);
-}
-
 /* Topic 1 has no sessions, topic 2 has. */
 static void begin_with_topics(struct test *t)
 {
     begin(t, (struct broker_limits){0});
-    topic_make(t, "without", 0);
-    topic_make(t, "with", 5);
+    topic_create(t, greeted(t), "without", 0);
+    topic_create(t, greeted(t), "with", 5);
 }
 
 static void send_session_open(struct test *t, struct env_socket *peer)
@@ -161,25 +150,8 @@ static void end_wide(struct test *t)
 
 static void produce_large(struct test *t, struct env_socket *peer)
 {
-    static const char value[20000];
-    static unsigned char batch[24000], frame[FRAME_HEADER_BYTES];
-    struct batch_builder builder;
-    struct record record = {.value = value, .value_bytes = sizeof value};
-    void *finished;
-    batch_builder_init(&builder, batch, sizeof batch);
-    assert_true(batch_append(&builder, &record));
-    ssize_t bytes =
-        batch_finish(&builder, UINT64_MAX, UINT64_MAX, BATCH_NONE, 0, NULL, 0, &finished);
-    struct frame_header header = {.type = FRAME_PRODUCE,
-                                  .body_bytes = (uint32_t)bytes,
-                                  .session = UINT64_MAX,
-                                  .client_sequence = UINT64_MAX,
-                                  .topic = 1,
-                                  .acks = 1,
-                                  .message_count = 1};
-    frame_header_write(frame, &header);
-    script_feed(peer, frame, sizeof frame);
-    script_feed(peer, finished, (size_t)bytes);
+    static unsigned char room[48000];
+    script_feed(peer, room, produce_build(room, sizeof room, 20000));
     expect(t, peer, FRAME_ACK);
 }
 

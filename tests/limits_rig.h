@@ -128,11 +128,12 @@ static inline struct env_socket *greeted(struct test *t)
     return peer;
 }
 
-static inline void topic_create(struct test *t, struct env_socket *peer)
+static inline void topic_create(struct test *t, struct env_socket *peer, const char *name,
+                                uint8_t order)
 {
-    struct topic_settings settings = {.order = TOPIC_ORDER_TOTAL};
+    struct topic_settings settings = {.order = order};
     body_begin(t);
-    wire_put_text(&t->w, "t");
+    wire_put_text(&t->w, name);
     topic_settings_put(&t->w, &settings);
     send_part(t, peer, FRAME_TOPIC_CREATE, WHOLE);
     expect(t, peer, FRAME_TOPIC_OK);
@@ -152,23 +153,25 @@ static inline struct env_socket *publisher_join(struct test *t)
 
 static inline struct env_socket *publisher(struct test *t)
 {
-    topic_create(t, greeted(t));
+    topic_create(t, greeted(t), "t", TOPIC_ORDER_TOTAL);
     return publisher_join(t);
 }
 
-/* A PRODUCE frame with one message, in t->body; its bytes. */
-static inline size_t produce_make(struct test *t, size_t value_bytes)
+/* A PRODUCE frame with one message of so many zero bytes, in `room`, of which half is needed for
+   the making; its bytes. */
+static inline size_t produce_build(unsigned char *room, size_t room_bytes, size_t value_bytes)
 {
-    static const char value[3500];
-    unsigned char batch[4096];
+    static const char value[20000];
+    unsigned char *batch = room + room_bytes / 2;
     struct batch_builder builder;
     struct record record = {.value = value, .value_bytes = (uint32_t)value_bytes};
     void *finished;
-    batch_builder_init(&builder, batch, sizeof batch);
+    assert_true(value_bytes <= sizeof value);
+    batch_builder_init(&builder, batch, room_bytes / 2);
     assert_true(batch_append(&builder, &record));
     ssize_t bytes =
         batch_finish(&builder, UINT64_MAX, UINT64_MAX, BATCH_NONE, 0, NULL, 0, &finished);
-    assert_true(bytes > 0);
+    assert_true(bytes > 0 && FRAME_HEADER_BYTES + (size_t)bytes <= room_bytes / 2);
     struct frame_header header = {.type = FRAME_PRODUCE,
                                   .body_bytes = (uint32_t)bytes,
                                   .session = UINT64_MAX,
@@ -176,9 +179,15 @@ static inline size_t produce_make(struct test *t, size_t value_bytes)
                                   .topic = 1,
                                   .acks = 1,
                                   .message_count = 1};
-    frame_header_write(t->body, &header);
-    memcpy(t->body + FRAME_HEADER_BYTES, finished, (size_t)bytes);
+    frame_header_write(room, &header);
+    memcpy(room + FRAME_HEADER_BYTES, finished, (size_t)bytes);
     return FRAME_HEADER_BYTES + (size_t)bytes;
+}
+
+/* The same in t->body. */
+static inline size_t produce_make(struct test *t, size_t value_bytes)
+{
+    return produce_build(t->body, sizeof t->body, value_bytes);
 }
 
 #endif
