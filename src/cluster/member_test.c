@@ -181,6 +181,29 @@ static void two_that_ask_at_once_are_told(void **state)
     member_destroy(second);
 }
 
+/* Also once it is admitted: it stops, before the other one can be mistaken for its successor. */
+static void who_is_overwritten_in_the_rack_stops(void **state)
+{
+    struct rig *rig = *state;
+    struct node_request_shared request;
+    struct member_options options = options_of(rig);
+    struct error err;
+    struct member *member = asking(&options);
+    follower.meta.nodes[NODE].incarnation = member_incarnation(member);
+    assert_int_equal(member_do_work(member, 1), 1);
+    assert_true(member_admitted(member));
+    assert_true(region_node_request_observe(&rig->region, NODE, &request));
+    request.incarnation++;
+    region_node_request_publish(&rig->region, NODE, &request);
+    assert_int_equal(member_do_work(member, 1000000000), 1);
+    assert_false(member_admitted(member));
+    assert_int_equal(member_failure(member, &err), EMB_ERR_EXISTS);
+    member_left(member);
+    assert_int_equal(
+        mem_observe_u64(&rig->region.mem, &region_node_beat(&rig->region, NODE)->withdrawn), 0);
+    member_destroy(member);
+}
+
 static void beat(struct rig *rig, uint32_t node, uint64_t count)
 {
     mem_publish_u64(&rig->region.mem, &region_node_beat(&rig->region, node)->heartbeat, count);
@@ -326,7 +349,7 @@ static void the_longest_host_is_taken_whole(void **state)
         IN(the_request_carries_all_that_was_asked),                                                \
             IN(incarnations_rise_though_the_clock_does_not),                                       \
             IN(a_place_is_taken_until_it_is_left), IN(two_in_one_millisecond_differ),              \
-            IN(two_that_ask_at_once_are_told),                                                     \
+            IN(two_that_ask_at_once_are_told), IN(who_is_overwritten_in_the_rack_stops),           \
             IN(silence_is_measured_and_not_taken_from_pauses_of_our_own),                          \
             IN(only_its_own_incarnation_admits_it), IN(a_later_incarnation_ends_it),               \
             IN(impossible_requests_are_refused), IN(the_longest_host_is_taken_whole),              \
