@@ -50,6 +50,12 @@ WRAPS(void, limits_update, struct sequencer *s)
         s->data_limit = s->meta_limit = UINT64_MAX;
 }
 
+/* One slot without outcome is what a leave itself counts, and too many for letting go. */
+WRAPS(uint32_t, collect_lane_undecided, const struct sequencer *s, uint32_t lane)
+{
+    return planted(BUG_NEVER_LET_GO) ? 1 : REAL(collect_lane_undecided)(s, lane);
+}
+
 /* The pool is always short under the bugs of orphans, which else would seldom matter. */
 WRAPS(uint32_t, segment_source_free, const struct segment_source *source, uint32_t enough)
 {
